@@ -1,0 +1,303 @@
+//! What can go wrong, and whose fault it was.
+
+use std::{fmt, io, net::SocketAddr};
+
+use thiserror::Error;
+
+/// An HTTP/3 or QUIC application error code (RFC 9114 §8.1), at most 62 bits wide.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ErrorCode(u64);
+
+impl ErrorCode {
+    /// `H3_NO_ERROR`
+    pub const NO_ERROR: Self = Self(0x100);
+    /// `H3_INTERNAL_ERROR`
+    pub const INTERNAL_ERROR: Self = Self(0x102);
+    /// `H3_REQUEST_REJECTED`: the peer didn't look at the request; it may go again.
+    pub const REQUEST_REJECTED: Self = Self(0x10b);
+    /// `H3_REQUEST_CANCELLED`
+    pub const REQUEST_CANCELLED: Self = Self(0x10c);
+    /// `H3_MESSAGE_ERROR`: the head or the body's length was malformed.
+    pub const MESSAGE_ERROR: Self = Self(0x10e);
+    /// `H3_VERSION_FALLBACK`: the peer wants this request over HTTP/1.1.
+    pub const VERSION_FALLBACK: Self = Self(0x110);
+
+    /// The largest value that a QUIC variable-length integer holds.
+    const MAX: u64 = (1 << 62) - 1;
+
+    /// A code; values that QUIC can't carry become the largest that it can.
+    pub const fn new(code: u64) -> Self {
+        if code > Self::MAX { Self(Self::MAX) } else { Self(code) }
+    }
+
+    /// The number.
+    pub const fn value(self) -> u64 {
+        self.0
+    }
+
+    /// The name in RFC 9114 or RFC 9204, where there is one.
+    pub const fn name(self) -> Option<&'static str> {
+        Some(match self.0 {
+            0x100 => "H3_NO_ERROR",
+            0x101 => "H3_GENERAL_PROTOCOL_ERROR",
+            0x102 => "H3_INTERNAL_ERROR",
+            0x103 => "H3_STREAM_CREATION_ERROR",
+            0x104 => "H3_CLOSED_CRITICAL_STREAM",
+            0x105 => "H3_FRAME_UNEXPECTED",
+            0x106 => "H3_FRAME_ERROR",
+            0x107 => "H3_EXCESSIVE_LOAD",
+            0x108 => "H3_ID_ERROR",
+            0x109 => "H3_SETTINGS_ERROR",
+            0x10a => "H3_MISSING_SETTINGS",
+            0x10b => "H3_REQUEST_REJECTED",
+            0x10c => "H3_REQUEST_CANCELLED",
+            0x10d => "H3_REQUEST_INCOMPLETE",
+            0x10e => "H3_MESSAGE_ERROR",
+            0x10f => "H3_CONNECT_ERROR",
+            0x110 => "H3_VERSION_FALLBACK",
+            0x200 => "QPACK_DECOMPRESSION_FAILED",
+            0x201 => "QPACK_ENCODER_STREAM_ERROR",
+            0x202 => "QPACK_DECODER_STREAM_ERROR",
+            _ => return None,
+        })
+    }
+}
+
+impl fmt::Display for ErrorCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.name() {
+            Some(name) => write!(f, "{name} (0x{:x})", self.0),
+            None => write!(f, "0x{:x}", self.0),
+        }
+    }
+}
+
+impl fmt::Debug for ErrorCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Who has to act for the error to go away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// The server answered wrongly, or refused.
+    Peer,
+    /// The path to the server.
+    Network,
+    /// This machine, or the application's own decision (cancel, shutdown).
+    Local,
+    /// The application called with something that can't work.
+    Misuse,
+    /// A defect in this program; please report it.
+    Bug,
+}
+
+/// What a connection was doing when its time ran out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TimeoutPhase {
+    /// No handshake was completed.
+    Connect,
+    /// Connected, but the peer fell silent for the idle timeout.
+    Idle,
+}
+
+impl fmt::Display for TimeoutPhase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Connect => "while connecting: the server did not answer",
+            Self::Idle => "after the connection was made: the server fell silent",
+        })
+    }
+}
+
+/// What was wrong with a certificate; decides the TLS alert that the server is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CertificateProblem {
+    /// The server sent none.
+    Missing,
+    /// Its time is over.
+    Expired,
+    /// Its time has not come.
+    NotYetValid,
+    /// No trusted root signed it.
+    UnknownIssuer,
+    /// It is for another host.
+    WrongHost,
+    /// Its issuer withdrew it.
+    Revoked,
+    /// Anything else: malformed, wrong purpose, bad signature.
+    Invalid,
+}
+
+impl fmt::Display for CertificateProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Missing => "the server sent no certificate",
+            Self::Expired => "the certificate has expired",
+            Self::NotYetValid => "the certificate is not valid yet (is this machine's clock right?)",
+            Self::UnknownIssuer => "no trusted root signed the certificate",
+            Self::WrongHost => "the certificate is for another host",
+            Self::Revoked => "the certificate was revoked",
+            Self::Invalid => "the certificate is not acceptable",
+        })
+    }
+}
+
+/// How a request or a connection failed.
+///
+/// One connection's error ends many transactions, hence `Clone`. Necko's names are in the rustdoc of the
+/// variants; [`NetError::fault`] says whose fault it was.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum NetError {
+    /// `NS_ERROR_UNKNOWN_HOST`: the name has no address.
+    #[error("could not resolve host {host}: {reason}")]
+    UnknownHost {
+        /// The name.
+        host: String,
+        /// The resolver's words.
+        reason: String,
+    },
+    /// `NS_ERROR_CONNECTION_REFUSED`: nobody listens on that UDP port, or the host is unreachable.
+    #[error("{peer} refused the connection: nothing listens on that UDP port, or the way to it is closed")]
+    ConnectionRefused {
+        /// The last address that was tried.
+        peer: SocketAddr,
+    },
+    /// `NS_ERROR_NET_TIMEOUT`.
+    #[error("timed out {0}")]
+    NetTimeout(TimeoutPhase),
+    /// `NS_ERROR_NET_RESET`: the connection ended under the request, through no fault of the request.
+    #[error("the connection was closed before the response began: {reason}")]
+    NetReset {
+        /// What ended the connection.
+        reason: String,
+    },
+    /// `NS_ERROR_NET_INTERRUPT`: the server reset this stream before it answered.
+    #[error("the server reset the request with {code}")]
+    NetInterrupt {
+        /// The code of its `RESET_STREAM` or `STOP_SENDING`.
+        code: ErrorCode,
+    },
+    /// `NS_ERROR_NET_PARTIAL_TRANSFER`: the response broke off. What arrived could be read.
+    #[error("the response broke off after {received} bytes{}: {reason}", of(*expected))]
+    PartialTransfer {
+        /// Body bytes that arrived.
+        received: u64,
+        /// Body bytes that the head announced.
+        expected: Option<u64>,
+        /// Why.
+        reason: String,
+    },
+    /// The server broke HTTP (RFC 9110, RFC 9114) in this response.
+    #[error("malformed response: {0}")]
+    MalformedResponse(String),
+    /// `NS_ERROR_NET_HTTP3_PROTOCOL_ERROR`: one side found the other breaking HTTP/3 or QPACK.
+    #[error("HTTP/3 error {code}{}", by(*by_peer, reason))]
+    Http3Protocol {
+        /// The code in `CONNECTION_CLOSE`.
+        code: ErrorCode,
+        /// Whether the peer closed, and so blames us.
+        by_peer: bool,
+        /// Its words, if any.
+        reason: String,
+    },
+    /// A QUIC transport error (RFC 9000 §20.1).
+    #[error("QUIC error {name}{}", by(*by_peer, ""))]
+    QuicTransport {
+        /// The engine's name of it.
+        name: String,
+        /// Whether the peer closed.
+        by_peer: bool,
+    },
+    /// A TLS alert ended the handshake (RFC 8446 §6.2); certificates have an error of their own.
+    #[error("TLS handshake failed with alert {alert}{}", by(*by_peer, ""))]
+    Tls {
+        /// The alert's number.
+        alert: u8,
+        /// Whether the peer sent it.
+        by_peer: bool,
+    },
+    /// The server could not prove to be `host`.
+    #[error("certificate of {host}: {problem} ({detail})")]
+    Certificate {
+        /// Who the request was for.
+        host: String,
+        /// The kind of problem.
+        problem: CertificateProblem,
+        /// The verifier's words.
+        detail: String,
+    },
+    /// `NS_ERROR_ABORT`: the application cancelled, or let go of the response.
+    #[error("cancelled by the application")]
+    Aborted,
+    /// The handler was shut down with this request in flight.
+    #[error("the HTTP handler is shutting down")]
+    ShuttingDown,
+    /// Too many requests wait to be taken by the socket thread.
+    #[error("too many requests at once: try again when some have finished")]
+    TooManyRequests,
+    /// The operating system refused something.
+    #[error("{operation} failed: {kind}")]
+    Socket {
+        /// What was tried.
+        operation: &'static str,
+        /// The system's answer.
+        kind: io::ErrorKind,
+    },
+    /// The URL can't be fetched by this program.
+    #[error("{0}")]
+    InvalidUrl(String),
+    /// The request can't be sent as it is.
+    #[error("invalid request: {0}")]
+    InvalidRequest(String),
+    /// A case that was thought impossible.
+    #[error("internal error: {0}; please report it")]
+    Internal(&'static str),
+}
+
+fn of(expected: Option<u64>) -> String {
+    expected.map_or_else(String::new, |bytes| format!(" of {bytes}"))
+}
+
+fn by(by_peer: bool, reason: &str) -> String {
+    let who = if by_peer { "sent by the server" } else { "found in what the server sent" };
+    if reason.is_empty() { format!(", {who}") } else { format!(", {who}: {reason}") }
+}
+
+impl NetError {
+    /// Whose fault it was.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::UnknownHost { .. }
+            | Self::ConnectionRefused { .. }
+            | Self::NetTimeout(_)
+            | Self::NetReset { .. } => Fault::Network,
+            Self::NetInterrupt { .. }
+            | Self::PartialTransfer { .. }
+            | Self::MalformedResponse(_)
+            | Self::Http3Protocol { .. }
+            | Self::QuicTransport { .. }
+            | Self::Tls { .. }
+            | Self::Certificate { .. } => Fault::Peer,
+            Self::Aborted | Self::ShuttingDown | Self::TooManyRequests | Self::Socket { .. } => {
+                Fault::Local
+            }
+            Self::InvalidUrl(_) | Self::InvalidRequest(_) => Fault::Misuse,
+            Self::Internal(_) => Fault::Bug,
+        }
+    }
+
+    /// Whether another address of the same host may do better, when no connection came about. A bad
+    /// certificate is bad everywhere.
+    pub fn is_about_the_address(&self) -> bool {
+        matches!(
+            self,
+            Self::ConnectionRefused { .. }
+                | Self::NetTimeout(_)
+                | Self::NetReset { .. }
+                | Self::Socket { .. }
+        )
+    }
+}

@@ -1,0 +1,316 @@
+//! What a transaction shares with its consumer: the response head, the pipe, and the consumer's wishes.
+//!
+//! One lock guards head and pipe. The socket thread takes it for each piece of a body, not for each
+//! packet, and neither side ever waits for the other while it holds the lock.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
+    task::{Poll, Waker},
+};
+
+use bytes::Bytes;
+use parking_lot::{Condvar, Mutex};
+
+use crate::{
+    error::NetError,
+    head::ResponseHead,
+    pipe::{Pipe, Read},
+};
+
+/// What the consumer wants of the socket thread; each is a bit, so wishing twice is wishing once.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Wishes {
+    /// The application lost interest.
+    pub cancel: bool,
+    /// The pipe has space again (necko's `TransactionHasDataToRecv`).
+    pub receive: bool,
+}
+
+impl Wishes {
+    const CANCEL: u8 = 1;
+    const RECEIVE: u8 = 2;
+
+    fn from_bits(bits: u8) -> Self {
+        Self { cancel: bits & Self::CANCEL != 0, receive: bits & Self::RECEIVE != 0 }
+    }
+}
+
+/// Where the response stands, as the consumer sees it.
+#[derive(Debug)]
+enum Head {
+    Awaited,
+    Arrived(ResponseHead),
+    /// The consumer has it.
+    Taken,
+    Failed(NetError),
+}
+
+#[derive(Debug)]
+struct State {
+    head: Head,
+    pipe: Pipe,
+    /// Wakes the consumer's task; a blocked thread waits on the condition variable instead.
+    consumer: Option<Waker>,
+    /// The consumer dropped its end.
+    abandoned: bool,
+}
+
+/// The shared part of a transaction. Any thread.
+#[derive(Debug)]
+pub(crate) struct Exchange {
+    state: Mutex<State>,
+    changed: Condvar,
+    wishes: AtomicU8,
+    /// Wakes whatever owns the transaction on the socket thread.
+    owner: Mutex<Option<Waker>>,
+}
+
+impl Exchange {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            state: Mutex::new(State {
+                head: Head::Awaited,
+                pipe: Pipe::default(),
+                consumer: None,
+                abandoned: false,
+            }),
+            changed: Condvar::new(),
+            wishes: AtomicU8::new(0),
+            owner: Mutex::new(None),
+        })
+    }
+
+    // The socket thread's side.
+
+    /// Names who is to be woken when the consumer wishes something; at once if it has.
+    pub(crate) fn set_owner(&self, waker: Option<Waker>) {
+        let mut owner = self.owner.lock();
+        *owner = waker;
+        if self.wishes.load(Ordering::Acquire) != 0
+            && let Some(waker) = &*owner
+        {
+            waker.wake_by_ref();
+        }
+    }
+
+    pub(crate) fn take_wishes(&self) -> Wishes {
+        // A cancel is final: it stays set, so that whoever owns the transaction next sees it too.
+        Wishes::from_bits(self.wishes.fetch_and(Wishes::CANCEL, Ordering::AcqRel))
+    }
+
+    pub(crate) fn deliver_head(&self, head: ResponseHead) {
+        self.change(|state| state.head = Head::Arrived(head));
+    }
+
+    /// Space in the pipe; with none, the writer will be woken when there is.
+    pub(crate) fn space(&self) -> usize {
+        let mut state = self.state.lock();
+        let space = state.pipe.space();
+        if space == 0 {
+            state.pipe.writer_waits();
+        }
+        space
+    }
+
+    pub(crate) fn write(&self, piece: Bytes) {
+        self.change(|state| {
+            if !state.abandoned {
+                state.pipe.write(piece);
+            }
+        });
+    }
+
+    pub(crate) fn finish(&self, end: Result<(), NetError>) {
+        self.change(|state| {
+            if let (Head::Awaited, Err(error)) = (&state.head, &end) {
+                state.head = Head::Failed(error.clone());
+            }
+            state.pipe.finish(end);
+        });
+    }
+
+    pub(crate) fn buffered(&self) -> usize {
+        self.state.lock().pipe.buffered()
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        let waker = {
+            let mut state = self.state.lock();
+            change(&mut state);
+            state.consumer.take()
+        };
+        self.changed.notify_all();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    // The consumer's side.
+
+    /// Whether a head can be taken; registers `waker` if not.
+    pub(crate) fn poll_head(&self, waker: &Waker) -> Poll<Result<ResponseHead, NetError>> {
+        let mut state = self.state.lock();
+        match take_head(&mut state) {
+            Some(head) => Poll::Ready(head),
+            None => {
+                state.consumer = Some(waker.clone());
+                Poll::Pending
+            }
+        }
+    }
+
+    /// Blocks until a head can be taken.
+    pub(crate) fn wait_head(&self) -> Result<ResponseHead, NetError> {
+        let mut state = self.state.lock();
+        loop {
+            if let Some(head) = take_head(&mut state) {
+                return head;
+            }
+            self.changed.wait(&mut state);
+        }
+    }
+
+    /// At most `wanted` bytes of the body, or its end; registers `waker` if there is neither.
+    pub(crate) fn poll_read(
+        &self,
+        wanted: usize,
+        waker: &Waker,
+    ) -> Poll<Result<Option<Bytes>, NetError>> {
+        let mut state = self.state.lock();
+        let found = state.pipe.read(wanted);
+        if found == Read::Empty {
+            state.consumer = Some(waker.clone());
+        }
+        self.read_done(state, found).map_or(Poll::Pending, Poll::Ready)
+    }
+
+    /// Blocks until there are bytes or the end.
+    pub(crate) fn wait_read(&self, wanted: usize) -> Result<Option<Bytes>, NetError> {
+        loop {
+            let mut state = self.state.lock();
+            let mut found = state.pipe.read(wanted);
+            while found == Read::Empty {
+                self.changed.wait(&mut state);
+                found = state.pipe.read(wanted);
+            }
+            if let Some(result) = self.read_done(state, found) {
+                return result;
+            }
+        }
+    }
+
+    /// What is there now; `None` is nothing yet.
+    pub(crate) fn try_read(&self, wanted: usize) -> Option<Result<Option<Bytes>, NetError>> {
+        let mut state = self.state.lock();
+        let found = state.pipe.read(wanted);
+        self.read_done(state, found)
+    }
+
+    fn read_done(
+        &self,
+        mut state: parking_lot::MutexGuard<'_, State>,
+        found: Read,
+    ) -> Option<Result<Option<Bytes>, NetError>> {
+        let wake = state.pipe.take_writer_wakeup();
+        drop(state);
+        if wake {
+            self.wish(Wishes::RECEIVE);
+        }
+        match found {
+            Read::Data(bytes) => Some(Ok(Some(bytes))),
+            Read::Empty => None,
+            Read::End(end) => Some(end.map(|()| None)),
+        }
+    }
+
+    /// The consumer is gone or wants no more: nothing is kept for it, and the stream will be cancelled.
+    pub(crate) fn cancel(&self) {
+        self.change(|state| {
+            if let Head::Awaited = state.head {
+                state.head = Head::Failed(NetError::Aborted);
+            }
+            state.abandoned = true;
+            state.pipe.finish(Err(NetError::Aborted));
+            state.pipe.discard();
+        });
+        self.wish(Wishes::CANCEL);
+    }
+
+    fn wish(&self, wish: u8) {
+        self.wishes.fetch_or(wish, Ordering::AcqRel);
+        if let Some(owner) = &*self.owner.lock() {
+            owner.wake_by_ref();
+        }
+    }
+}
+
+fn take_head(state: &mut State) -> Option<Result<ResponseHead, NetError>> {
+    match std::mem::replace(&mut state.head, Head::Taken) {
+        Head::Arrived(head) => Some(Ok(head)),
+        Head::Failed(error) => Some(Err(error)),
+        Head::Awaited => {
+            state.head = Head::Awaited;
+            None
+        }
+        Head::Taken => Some(Err(NetError::Internal("the response head was taken twice"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::atomic::AtomicUsize,
+        task::Wake,
+    };
+
+    use super::*;
+    use crate::pipe::CAPACITY;
+
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn a_wish_made_before_there_was_an_owner_reaches_the_first_one() {
+        let exchange = Exchange::new();
+        exchange.cancel();
+        let count = Arc::new(Count::default());
+        exchange.set_owner(Some(Arc::clone(&count).into()));
+        assert_eq!(count.0.load(Ordering::Relaxed), 1);
+        assert!(exchange.take_wishes().cancel);
+        assert!(exchange.take_wishes().cancel, "a cancel is final");
+    }
+
+    #[test]
+    fn p2_a_cancelled_exchange_keeps_nothing_and_takes_nothing() {
+        let exchange = Exchange::new();
+        exchange.write(Bytes::from_static(b"abc"));
+        exchange.cancel();
+        exchange.write(Bytes::from_static(b"def"));
+        exchange.finish(Ok(()));
+        assert_eq!(exchange.buffered(), 0);
+        assert_eq!(exchange.wait_read(10), Err(NetError::Aborted));
+    }
+
+    #[test]
+    fn r3_reading_wakes_the_owner_once_per_full_pipe() {
+        let exchange = Exchange::new();
+        let count = Arc::new(Count::default());
+        exchange.set_owner(Some(Arc::clone(&count).into()));
+        exchange.write(Bytes::from(vec![0; CAPACITY]));
+        assert_eq!(exchange.space(), 0);
+        while exchange.buffered() > 0 {
+            exchange.wait_read(1000).unwrap();
+        }
+        assert_eq!(count.0.load(Ordering::Relaxed), 1);
+        assert!(exchange.take_wishes().receive);
+    }
+}

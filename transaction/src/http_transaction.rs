@@ -1,0 +1,321 @@
+//! The socket thread's half of an exchange.
+//!
+//! ```text
+//!             ┌────────── restart: nothing reached the consumer ─────────┐
+//!             ▼                                                          │
+//!   Waiting ──► Sending (read_segments) ──► head ──► body (write_segments) ──► closed
+//!             └──────────────── close(error): consumer sees it ────────────────┘
+//! ```
+
+use std::{fmt, sync::Arc, task::Waker};
+
+use bytes::BytesMut;
+use http::Method;
+
+use crate::{
+    body::BodyReader,
+    consumer::PendingResponse,
+    error::{NetError, Fault},
+    exchange::{Exchange, Wishes},
+    head::{RequestHead, ResponseHead},
+    RequestBody,
+};
+
+/// A transaction's number, for logs and for finding it in a queue. Unique within a handler.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TransactionId(pub u64);
+
+impl fmt::Display for TransactionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "transaction {}", self.0)
+    }
+}
+
+/// How often a request is tried before its last error is delivered (`request.max-attempts`).
+const MAX_ATTEMPTS: u32 = 6;
+
+/// How large a piece of the pipe is allocated at a time.
+const SEGMENT: usize = 64 * 1024;
+
+/// The pipe takes no more; the consumer will wake the transaction's owner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PipeFull;
+
+/// What a stream got when it read for the pipe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Writing {
+    /// So many bytes.
+    Bytes(usize),
+    /// Nothing is there now.
+    WouldBlock,
+    /// So many bytes, and they were the last.
+    End(usize),
+}
+
+/// What became of a transaction that was closed.
+#[derive(Debug)]
+#[must_use = "a transaction that asks to be restarted must go back to the manager"]
+pub enum Closed {
+    /// The consumer has the result.
+    Finished,
+    /// Nobody saw anything of this attempt: it is to be dispatched again.
+    Restart(Box<HttpTransaction>),
+}
+
+/// One HTTP exchange on the socket thread. Necko's class is `nsHttpTransaction`.
+///
+/// `Send`, because it is made on an application's thread and moves to the socket thread; only one place
+/// owns it at a time. Dropping it unclosed ends the exchange with [`NetError::ShuttingDown`], so a consumer
+/// never waits for ever.
+pub struct HttpTransaction {
+    id: TransactionId,
+    head: RequestHead,
+    body: BodyReader,
+    exchange: Arc<Exchange>,
+    progress: Progress,
+    attempts: u32,
+    /// The unused rest of the last segment of the pipe.
+    segment: BytesMut,
+}
+
+/// How far the present attempt got.
+#[derive(Debug, Default, Clone, Copy)]
+struct Progress {
+    /// The head was given to an engine that can send.
+    sent: bool,
+    /// A final response head arrived.
+    head_received: bool,
+    /// An interim head arrived: no restart from then on either.
+    anything_received: bool,
+    body_received: u64,
+    body_expected: Option<u64>,
+    finished: bool,
+}
+
+impl HttpTransaction {
+    /// Makes an exchange: the half for the socket thread and the half for the application.
+    pub fn new(id: TransactionId, head: RequestHead, body: RequestBody) -> (Box<Self>, PendingResponse) {
+        let exchange = Exchange::new();
+        let transaction = Self {
+            id,
+            head,
+            body: BodyReader::new(body),
+            exchange: Arc::clone(&exchange),
+            progress: Progress::default(),
+            attempts: 1,
+            segment: BytesMut::new(),
+        };
+        (Box::new(transaction), PendingResponse::new(exchange))
+    }
+
+    /// Its number.
+    pub fn id(&self) -> TransactionId {
+        self.id
+    }
+
+    /// What is asked for.
+    pub fn request(&self) -> &RequestHead {
+        &self.head
+    }
+
+    /// Names who is woken when the application wishes something; whoever takes the transaction over
+    /// calls this. If a wish was made before, the waker is woken at once.
+    pub fn set_owner(&self, waker: Waker) {
+        self.exchange.set_owner(Some(waker));
+    }
+
+    /// What the application wishes.
+    pub fn take_wishes(&self) -> Wishes {
+        self.exchange.take_wishes()
+    }
+
+    /// Bytes that wait in the pipe for the consumer.
+    pub fn buffered(&self) -> usize {
+        self.exchange.buffered()
+    }
+
+    /// The head was handed to a connection: from now on only a safe request may go again.
+    pub fn head_sent(&mut self) {
+        self.progress.sent = true;
+    }
+
+    /// Gives request body to `send` until it takes no more; answers whether the body is at its end
+    /// (necko's `ReadSegments`).
+    ///
+    /// # Errors
+    /// `send`'s own.
+    pub fn read_segments<E>(
+        &mut self,
+        mut send: impl FnMut(&[u8]) -> Result<usize, E>,
+    ) -> Result<bool, E> {
+        loop {
+            let bytes = self.body.next_bytes();
+            if bytes.is_empty() {
+                return Ok(true);
+            }
+            let taken = send(bytes)?;
+            if taken == 0 {
+                return Ok(false);
+            }
+            self.body.advance(taken);
+        }
+    }
+
+    /// Takes a response head. An interim one is noted and dropped.
+    ///
+    /// # Errors
+    /// The head contradicts itself; the stream is to be reset and the transaction closed with this.
+    pub fn set_response_head(&mut self, head: ResponseHead) -> Result<(), NetError> {
+        self.progress.anything_received = true;
+        if head.is_interim() {
+            return Ok(());
+        }
+        if self.progress.head_received {
+            return Err(NetError::MalformedResponse("a second final response head".into()));
+        }
+        self.progress.body_expected =
+            head.body_length(self.head.method()).map_err(NetError::MalformedResponse)?;
+        self.progress.head_received = true;
+        self.exchange.deliver_head(head);
+        Ok(())
+    }
+
+    /// Lets `read` fill a piece of the pipe (necko's `WriteSegments`).
+    ///
+    /// # Errors
+    /// `Ok(Err(PipeFull))` when the consumer is slow; otherwise `read`'s error, or a body that is longer
+    /// than its head announced.
+    pub fn write_segments(
+        &mut self,
+        read: impl FnOnce(&mut [u8]) -> Result<Writing, NetError>,
+    ) -> Result<Result<Writing, PipeFull>, NetError> {
+        let space = self.exchange.space();
+        if space == 0 {
+            return Ok(Err(PipeFull));
+        }
+        if self.segment.is_empty() {
+            self.segment = BytesMut::zeroed(SEGMENT);
+        }
+        let length = space.min(self.segment.len());
+        let buffer = self.segment.get_mut(..length).unwrap_or_default();
+        let written = read(buffer)?;
+        if let Writing::Bytes(count) | Writing::End(count) = written {
+            self.deliver(count)?;
+        }
+        Ok(Ok(written))
+    }
+
+    /// Passes the first `count` bytes of the segment on.
+    fn deliver(&mut self, count: usize) -> Result<(), NetError> {
+        let piece = self.segment.split_to(count.min(self.segment.len())).freeze();
+        self.progress.body_received += piece.len() as u64;
+        if let Some(expected) = self.progress.body_expected
+            && self.progress.body_received > expected
+        {
+            return Err(NetError::MalformedResponse(format!(
+                "more than the {expected} bytes that Content-Length announced"
+            )));
+        }
+        self.exchange.write(piece);
+        Ok(())
+    }
+
+    /// Ends this attempt. `Ok` says that the peer ended the response in good order.
+    ///
+    /// An error becomes [`NetError::PartialTransfer`] where part of a response had been delivered, and is
+    /// not delivered at all where the request can go again: see [`Closed`].
+    pub fn close(mut self: Box<Self>, reason: Result<(), NetError>) -> Closed {
+        let end = match reason {
+            Ok(()) => self.complete(),
+            Err(error) if self.may_restart(&error) => {
+                self.restart();
+                return Closed::Restart(self);
+            }
+            Err(error) => Err(self.describe(error)),
+        };
+        log::debug!(target: "necko::transaction", "{} closed: {end:?}", self.id);
+        self.finish(end);
+        Closed::Finished
+    }
+
+    /// Ends the exchange with `error`, restart or not: for cancellation and shutdown.
+    pub fn fail(mut self: Box<Self>, error: NetError) {
+        let error = self.describe(error);
+        self.finish(Err(error));
+    }
+
+    fn finish(&mut self, end: Result<(), NetError>) {
+        self.progress.finished = true;
+        self.exchange.set_owner(None);
+        self.exchange.finish(end);
+    }
+
+    /// The stream ended in good order: was that all?
+    fn complete(&self) -> Result<(), NetError> {
+        let Progress { head_received, body_received, body_expected, .. } = self.progress;
+        match body_expected {
+            _ if !head_received => {
+                Err(NetError::MalformedResponse("the stream ended before a response head".into()))
+            }
+            Some(expected) if body_received < expected => Err(NetError::PartialTransfer {
+                received: body_received,
+                expected: body_expected,
+                reason: "the server ended it early".into(),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// An error as the consumer is to see it.
+    fn describe(&self, error: NetError) -> NetError {
+        let own = matches!(error, NetError::PartialTransfer { .. } | NetError::MalformedResponse(_))
+            || (error.fault() == Fault::Local && !matches!(error, NetError::Socket { .. }));
+        if own || !self.progress.head_received {
+            return error;
+        }
+        NetError::PartialTransfer {
+            received: self.progress.body_received,
+            expected: self.progress.body_expected,
+            reason: error.to_string(),
+        }
+    }
+
+    /// Whether this attempt left no trace with the consumer and may leave a second one with the server
+    /// (necko's `nsHttpTransaction::Close`, the restart rules).
+    fn may_restart(&self, error: &NetError) -> bool {
+        let unseen = !self.progress.anything_received && self.attempts < MAX_ATTEMPTS;
+        let harmless = !self.progress.sent || self.head.method().is_safe();
+        match error {
+            NetError::NetInterrupt { code } => unseen && *code == crate::ErrorCode::REQUEST_REJECTED,
+            NetError::NetReset { .. } => unseen && harmless,
+            _ => false,
+        }
+    }
+
+    fn restart(&mut self) {
+        log::debug!(target: "necko::transaction", "{} will be restarted", self.id);
+        self.attempts += 1;
+        self.body.rewind();
+        self.progress = Progress::default();
+        self.exchange.set_owner(None);
+    }
+
+    /// Whether the response can have no body (its request was a `HEAD`).
+    pub fn is_head(&self) -> bool {
+        *self.head.method() == Method::HEAD
+    }
+}
+
+impl Drop for HttpTransaction {
+    fn drop(&mut self) {
+        if !self.progress.finished {
+            self.finish(Err(NetError::ShuttingDown));
+        }
+    }
+}
+
+impl fmt::Debug for HttpTransaction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({} {})", self.id, self.head.method(), self.head.path())
+    }
+}

@@ -1,0 +1,33 @@
+//! One HTTP exchange, from the application's request to the last byte of the response.
+//!
+//! ```text
+//!   application thread                      socket thread
+//!   ------------------                      -------------
+//!   PendingResponse ── head ◄──────────┐
+//!   ResponseBody    ◄─ pipe (96 KiB) ◄─┤ HttpTransaction ◄── Http3Stream::write_segments
+//!        │                             │        │
+//!        └─ wishes: cancel, space ────►┘        └─ request head and body ──► Http3Stream::read_segments
+//! ```
+//!
+//! An [`HttpTransaction`] has exactly one owner at any time: the event that submits or restarts it,
+//! the pending queue of one connection entry, or one stream of one session. It moves from one to the
+//! next and can't be in two places (necko checks that with assertions; here ownership says it). What
+//! the application holds, [`PendingResponse`] and then [`ResponseBody`], shares with it only an
+//! [`exchange`]: the response head, the bounded response pipe, and the application's wishes.
+//!
+//! Necko's class is `nsHttpTransaction`.
+
+pub mod body;
+pub mod consumer;
+pub mod error;
+pub mod exchange;
+pub mod head;
+mod http_transaction;
+pub mod pipe;
+
+pub use body::RequestBody;
+pub use consumer::{PendingResponse, Response, ResponseBody};
+pub use error::{CertificateProblem, ErrorCode, Fault, NetError, TimeoutPhase};
+pub use exchange::Wishes;
+pub use head::{InvalidRequest, Priority, RequestHead, ResponseHead};
+pub use http_transaction::{Closed, HttpTransaction, PipeFull, TransactionId, Writing};
