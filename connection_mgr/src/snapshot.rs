@@ -1,0 +1,97 @@
+//! What is alive, all of it at one moment of the socket thread.
+
+use http3_session::SessionSnapshot;
+use serde::Serialize;
+use socket_transport::ServiceSnapshot;
+
+/// What is alive on a socket thread.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Snapshot {
+    /// Sockets, timers, posted events.
+    pub service: ServiceSnapshot,
+    /// Destinations, in the order of their keys.
+    pub entries: Vec<EntrySnapshot>,
+    /// Connection handles alive, counted by their own constructor and drop.
+    pub handles: usize,
+    /// What was, over the whole life of the manager.
+    pub lifetime: Lifetime,
+}
+
+impl Snapshot {
+    /// Connections on any list of any entry.
+    pub fn connections(&self) -> usize {
+        self.entries.iter().map(|entry| entry.connections.len()).sum()
+    }
+
+    /// Requests that run or wait.
+    pub fn transactions(&self) -> usize {
+        self.entries.iter().map(EntrySnapshot::transactions).sum()
+    }
+
+    /// Nothing is alive: what a test ends with.
+    ///
+    /// # Errors
+    /// What is, in words.
+    pub fn expect_empty(&self) -> Result<(), String> {
+        let mut left = Vec::new();
+        let mut check = |what: &str, count: usize| {
+            if count > 0 {
+                left.push(format!("{count} {what}"));
+            }
+        };
+        check("sockets", self.service.sockets);
+        check("timers", self.service.timers);
+        check("posted events", self.service.posted_events);
+        check("wake-ups", self.service.wakers);
+        check("jobs in flight", self.service.jobs_in_flight);
+        check("connection entries", self.entries.len());
+        check("connection handles", self.handles);
+        if left.is_empty() { Ok(()) } else { Err(format!("still alive: {}", left.join(", "))) }
+    }
+}
+
+/// One destination.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct EntrySnapshot {
+    /// Its key, in necko's notation.
+    pub info: String,
+    /// Requests that wait for a connection.
+    pub pending: usize,
+    /// A name is being looked up.
+    pub resolving: bool,
+    /// Its connections: the active one first.
+    pub connections: Vec<ConnectionSnapshot>,
+}
+
+impl EntrySnapshot {
+    fn transactions(&self) -> usize {
+        let running = |connection: &ConnectionSnapshot| {
+            connection.session.as_ref().map_or(0, |session| session.streams)
+        };
+        self.pending + self.connections.iter().map(running).sum::<usize>()
+    }
+}
+
+/// One connection.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ConnectionSnapshot {
+    /// The peer's address.
+    pub peer: String,
+    /// On the active list (else draining).
+    pub active: bool,
+    /// Its session, until it is closed.
+    pub session: Option<SessionSnapshot>,
+}
+
+/// Counters that only grow.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Lifetime {
+    /// Requests taken, restarts included.
+    pub transactions: u64,
+    /// Connections that were begun.
+    pub connections: u64,
+    /// Connections that were reclaimed.
+    pub reclaimed: u64,
+    /// Requests that were dispatched to a connection.
+    pub dispatched: u64,
+}

@@ -1,0 +1,52 @@
+//! What the streams of a dying session are told (necko's `Http3Session::Shutdown`).
+
+use streams::Http3Stream;
+use transaction::{Closed, HttpTransaction, NetError};
+
+/// How a stream ends with its session.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// With this, and the transaction may go again if its own rules allow it.
+    Close(NetError),
+    /// With this, and it may not: the application or the handler decided.
+    Abort(NetError),
+}
+
+impl Failure {
+    /// Ends `stream`; what may go again is added to `restarts`.
+    pub(crate) fn apply(self, stream: Http3Stream, restarts: &mut Vec<Box<HttpTransaction>>) {
+        match self {
+            Self::Abort(error) => stream.abort_without_engine(error),
+            Self::Close(error) => {
+                if let Closed::Restart(transaction) = stream.close_without_engine(Err(error)) {
+                    restarts.push(transaction);
+                }
+            }
+        }
+    }
+}
+
+/// Chooses the error of one stream.
+///
+/// | the session | the stream gets | again? |
+/// |---|---|---|
+/// | was cancelled or shut down by us | that | no |
+/// | never connected, another address is left | `NetReset` | yes, there |
+/// | never connected | what it failed with | no |
+/// | was connected, the stream had no id yet | `NetReset` | yes |
+/// | was connected | what it failed with | by the transaction's rules |
+pub(crate) fn failure_for(
+    error: Option<&NetError>,
+    stream: &Http3Stream,
+    connected: bool,
+    retry_elsewhere: bool,
+) -> Failure {
+    let reset = |reason: String| Failure::Close(NetError::NetReset { reason });
+    match error {
+        Some(error @ (NetError::Aborted | NetError::ShuttingDown)) => Failure::Abort(error.clone()),
+        None => reset("it was closed in good order".into()),
+        Some(error) if retry_elsewhere && error.is_about_the_address() => reset(error.to_string()),
+        Some(error) if connected && stream.id().is_none() => reset(error.to_string()),
+        Some(error) => Failure::Close(error.clone()),
+    }
+}

@@ -1,0 +1,166 @@
+//! What the engine reports, and what the session does about it (necko's `Http3Session::ProcessEvents`).
+
+use http::Version;
+use socket_transport::walk::{Step, step};
+use streams::StreamId;
+use transaction::{CertificateProblem, ErrorCode, NetError, ResponseHead, TimeoutPhase};
+
+use crate::{
+    http3_conn::{CloseReason, Http3Event},
+    outcome::CloseCause,
+    session::SessionState,
+    stream_table::Queue,
+    turn::Turn,
+    verifier::{VerificationError, VerificationRequest},
+};
+
+impl Turn<'_, '_> {
+    /// Takes all events. Returns early only when the connection is over.
+    pub(crate) fn process_events(&mut self) -> Result<(), CloseCause> {
+        step(Step::ProcessEvents);
+        while let Some(event) = self.engine.next_event() {
+            log::trace!(target: "necko::session", "{}: {event:?}", self.core.host);
+            self.process_event(event)?;
+        }
+        // What events asked for (a reset, credit for what was read) leaves soon, not with the next packet.
+        let drained = (self.core.should_close || self.core.goaway) && self.core.streams.is_empty();
+        if self.core.streams.queue_len(Queue::ReadyForWrite) > 0
+            || (drained && self.core.state < SessionState::Closing)
+        {
+            self.core.resume_send = true;
+        }
+        Ok(())
+    }
+
+    fn process_event(&mut self, event: Http3Event) -> Result<(), CloseCause> {
+        match event {
+            Http3Event::HeaderReady { stream, status, headers, fin } => {
+                let head = ResponseHead { status, version: Version::HTTP_3, headers };
+                self.header_ready(stream, head, fin);
+            }
+            Http3Event::MalformedHead { stream, what } => {
+                self.end_stream(stream, NetError::MalformedResponse(what));
+            }
+            Http3Event::DataReadable(stream) => {
+                if let Some(key) = self.core.streams.find(stream) {
+                    self.read_stream(key);
+                }
+            }
+            Http3Event::DataWritable(stream) => {
+                if let Some(key) = self.core.streams.find(stream) {
+                    self.core.streams.enqueue(Queue::ReadyForWrite, key);
+                }
+            }
+            Http3Event::Reset(stream, code) => {
+                self.end_stream(stream, NetError::NetInterrupt { code });
+            }
+            Http3Event::StopSending(stream, code) => self.stop_sending(stream, code),
+            Http3Event::RequestsCreatable => {
+                self.core.streams.requeue(Queue::QueuedStreams, Queue::ReadyForWrite);
+            }
+            Http3Event::AuthenticationNeeded => self.authentication_needed(),
+            Http3Event::GoawayReceived => self.core.goaway = true,
+            Http3Event::Connected => self.connected(),
+            Http3Event::Closing(reason) => return self.closing(reason),
+            Http3Event::Closed(reason) => return self.closed(reason),
+        }
+        Ok(())
+    }
+
+    fn header_ready(&mut self, stream: StreamId, head: ResponseHead, fin: bool) {
+        let Some(key) = self.core.streams.find(stream) else { return };
+        let Some(http3_stream) = self.core.streams.get_mut(key) else { return };
+        match http3_stream.set_response_head(head, fin) {
+            Ok(()) => self.read_stream(key),
+            Err(error) => self.close_stream(key, Err(error)),
+        }
+    }
+
+    fn end_stream(&mut self, stream: StreamId, error: NetError) {
+        if let Some(key) = self.core.streams.find(stream) {
+            self.close_stream(key, Err(error));
+        }
+    }
+
+    fn stop_sending(&mut self, stream: StreamId, code: ErrorCode) {
+        let Some(key) = self.core.streams.find(stream) else { return };
+        if code == ErrorCode::NO_ERROR {
+            if let Some(stream) = self.core.streams.get_mut(key) {
+                stream.stop_sending();
+                self.core.streams.enqueue(Queue::ReadyForWrite, key);
+            }
+        } else {
+            self.close_stream(key, Err(NetError::NetInterrupt { code }));
+        }
+    }
+
+    fn authentication_needed(&mut self) {
+        if std::mem::replace(&mut self.core.authentication_started, true) {
+            return;
+        }
+        let chain = self.engine.peer_certificates();
+        let host = self.core.host.clone();
+        if chain.is_empty() {
+            let problem = CertificateProblem::Missing;
+            let missing = VerificationError { problem, detail: "no certificate".into() };
+            self.core.error = Some(missing.into_net_error(&host));
+            let now = self.now();
+            self.engine.authenticated(Err(problem), now);
+            self.core.resume_send = true;
+        } else {
+            self.core.verification = Some(VerificationRequest { host, chain });
+        }
+    }
+
+    fn connected(&mut self) {
+        if self.core.state == SessionState::Initializing {
+            log::debug!(target: "necko::session", "{}: connected", self.core.host);
+            self.core.state = SessionState::Connected;
+            self.core.streams.requeue(Queue::WaitingForConnection, Queue::ReadyForWrite);
+        }
+    }
+
+    /// The engine is closing: our own doing, or the peer's. It still has packets to send.
+    fn closing(&mut self, reason: CloseReason) -> Result<(), CloseCause> {
+        if self.core.state >= SessionState::Closing {
+            return Ok(());
+        }
+        log::debug!(target: "necko::session", "{}: closing: {reason:?}", self.core.host);
+        Err(self.error_for(reason).into())
+    }
+
+    fn closed(&mut self, reason: CloseReason) -> Result<(), CloseCause> {
+        log::debug!(target: "necko::session", "{}: closed: {reason:?}", self.core.host);
+        if self.core.state < SessionState::Closing {
+            let error = self.error_for(reason);
+            self.core.error.get_or_insert(error);
+        }
+        Err(CloseCause::Ended)
+    }
+
+    fn error_for(&self, reason: CloseReason) -> NetError {
+        if let Some(error) = &self.core.error {
+            return error.clone();
+        }
+        match reason {
+            CloseReason::NoError { by_peer: true } => {
+                NetError::NetReset { reason: "the server closed the connection".into() }
+            }
+            CloseReason::NoError { by_peer: false } => {
+                NetError::NetReset { reason: "this side closed the connection".into() }
+            }
+            CloseReason::StatelessReset => NetError::NetReset {
+                reason: "the server no longer knows the connection (stateless reset)".into(),
+            },
+            CloseReason::IdleTimeout if self.core.state == SessionState::Initializing => {
+                NetError::NetTimeout(TimeoutPhase::Connect)
+            }
+            CloseReason::IdleTimeout => NetError::NetTimeout(TimeoutPhase::Idle),
+            CloseReason::Application { code, by_peer, reason } => {
+                NetError::Http3Protocol { code, by_peer, reason }
+            }
+            CloseReason::Transport { name, by_peer } => NetError::QuicTransport { name, by_peer },
+            CloseReason::TlsAlert { alert, by_peer } => NetError::Tls { alert, by_peer },
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! An engine that plays what a test tells it to, in any order, without a peer and without cryptography.
+//!
+//! The test keeps the [`Script`] and gives [`Script::engine`] to a session:
+//!
+//! ```
+//! use http3_session::{Http3Event, Http3Session, StreamId, scripted::Script};
+//!
+//! let script = Script::default();
+//! let peer = "192.0.2.1:443".parse().unwrap();
+//! let session: Http3Session<()> = Http3Session::new(script.engine(), "example.org", peer);
+//! script.event(Http3Event::Connected);
+//! script.event(Http3Event::DataReadable(StreamId::new(0)));
+//! ```
+
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, VecDeque},
+    net::SocketAddr,
+    rc::Rc,
+    time::{Duration, Instant},
+};
+
+use socket_transport::{Ecn, ReceivedDatagrams, SendBatch};
+use streams::StreamId;
+use transaction::{ErrorCode, NetError, Priority, RequestHead};
+
+use crate::http3_conn::{
+    CertificateVerdict, ConnStats, ConnectParameters, EngineOutput, FetchError, Http3Conn,
+    Http3ConnFactory, Http3Event, StreamGone,
+};
+
+/// What the session asked of the engine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each is the method of that name, with what matters of its arguments")]
+pub enum Call {
+    ProcessInput { datagrams: usize },
+    Fetch { path: String, stream: StreamId },
+    SendData { stream: StreamId, taken: usize },
+    CloseSend(StreamId),
+    CancelFetch(StreamId, ErrorCode),
+    Authenticated(CertificateVerdict),
+    Close(ErrorCode),
+}
+
+#[derive(Debug)]
+struct State {
+    events: VecDeque<Http3Event>,
+    calls: Vec<Call>,
+    next_stream: u64,
+    connected: bool,
+    streams_allowed: u64,
+    /// Credit for request bodies; what a stream isn't mentioned with is unlimited.
+    credit: BTreeMap<StreamId, usize>,
+    readable: BTreeMap<StreamId, (VecDeque<u8>, bool)>,
+    datagrams: VecDeque<Vec<u8>>,
+    chain: Vec<Vec<u8>>,
+    callback: Option<Duration>,
+    remote: SocketAddr,
+}
+
+/// The hand that moves a scripted engine. Clones move the same one.
+#[derive(Debug, Clone)]
+pub struct Script(Rc<RefCell<State>>);
+
+impl Default for Script {
+    fn default() -> Self {
+        Self(Rc::new(RefCell::new(State {
+            events: VecDeque::new(),
+            calls: Vec::new(),
+            next_stream: 0,
+            connected: false,
+            streams_allowed: u64::MAX,
+            credit: BTreeMap::new(),
+            readable: BTreeMap::new(),
+            datagrams: VecDeque::new(),
+            chain: vec![b"a certificate".to_vec()],
+            callback: Some(Duration::from_secs(30)),
+            remote: SocketAddr::from(([192, 0, 2, 1], 443)),
+        })))
+    }
+}
+
+impl Script {
+    /// The engine that this script moves.
+    pub fn engine(&self) -> Box<dyn Http3Conn> {
+        Box::new(ScriptedConn(Rc::clone(&self.0)))
+    }
+
+    /// Has the engine report `event`, at the session's next look.
+    pub fn event(&self, event: Http3Event) {
+        let mut state = self.0.borrow_mut();
+        if matches!(event, Http3Event::Connected) {
+            state.connected = true;
+        }
+        state.events.push_back(event);
+    }
+
+    /// Makes response bytes readable on a stream; `fin` says that nothing follows.
+    pub fn data(&self, stream: StreamId, bytes: &[u8], fin: bool) {
+        let mut state = self.0.borrow_mut();
+        let (data, end) = state.readable.entry(stream).or_default();
+        data.extend(bytes);
+        *end |= fin;
+        state.events.push_back(Http3Event::DataReadable(stream));
+    }
+
+    /// Lets a stream take so many more body bytes. A stream without credit set takes any number.
+    pub fn credit(&self, stream: StreamId, bytes: usize) {
+        *self.0.borrow_mut().credit.entry(stream).or_default() += bytes;
+    }
+
+    /// Lets the peer allow so many streams in all.
+    pub fn allow_streams(&self, streams: u64) {
+        self.0.borrow_mut().streams_allowed = streams;
+    }
+
+    /// Has the engine send a datagram with its next output.
+    pub fn datagram(&self, bytes: &[u8]) {
+        self.0.borrow_mut().datagrams.push_back(bytes.to_vec());
+    }
+
+    /// What the engine asks to be called back after; `None` for never.
+    pub fn callback(&self, delay: Option<Duration>) {
+        self.0.borrow_mut().callback = delay;
+    }
+
+    /// What the peer shows as its certificates.
+    pub fn chain(&self, chain: Vec<Vec<u8>>) {
+        self.0.borrow_mut().chain = chain;
+    }
+
+    /// What the session asked of the engine since the last look.
+    pub fn take_calls(&self) -> Vec<Call> {
+        std::mem::take(&mut self.0.borrow_mut().calls)
+    }
+
+    /// Response bytes that the session has not read.
+    pub fn unread(&self, stream: StreamId) -> usize {
+        self.0.borrow().readable.get(&stream).map_or(0, |(data, _)| data.len())
+    }
+
+    /// How many hold the engine: the script's clones, and the session while it lives.
+    pub fn holders(&self) -> usize {
+        Rc::strong_count(&self.0)
+    }
+}
+
+/// Makes one engine for each script, in order.
+#[derive(Debug, Default)]
+pub struct ScriptedFactory {
+    scripts: RefCell<VecDeque<Script>>,
+}
+
+impl ScriptedFactory {
+    /// A factory that has these engines to give.
+    pub fn new(scripts: impl IntoIterator<Item = Script>) -> Self {
+        Self { scripts: RefCell::new(scripts.into_iter().collect()) }
+    }
+}
+
+impl Http3ConnFactory for ScriptedFactory {
+    fn connect(
+        &self,
+        parameters: &ConnectParameters,
+        _now: Instant,
+    ) -> Result<Box<dyn Http3Conn>, NetError> {
+        let script = self.scripts.borrow_mut().pop_front();
+        let script = script.ok_or(NetError::Internal("the script has no more connections"))?;
+        script.0.borrow_mut().remote = parameters.remote;
+        Ok(script.engine())
+    }
+}
+
+struct ScriptedConn(Rc<RefCell<State>>);
+
+impl Http3Conn for ScriptedConn {
+    fn process_input(&mut self, received: &mut ReceivedDatagrams<'_>, _now: Instant) {
+        let datagrams = received.len();
+        self.0.borrow_mut().calls.push(Call::ProcessInput { datagrams });
+    }
+
+    fn process_output(&mut self, batch: &mut SendBatch, _now: Instant) -> EngineOutput {
+        let mut state = self.0.borrow_mut();
+        let remote = state.remote;
+        while let Some(datagram) = state.datagrams.pop_front() {
+            if !batch.push(remote, None, Ecn::NotEct, &datagram) {
+                state.datagrams.push_front(datagram);
+                return EngineOutput::BatchFull;
+            }
+        }
+        state.callback.map_or(EngineOutput::None, EngineOutput::Callback)
+    }
+
+    fn next_event(&mut self) -> Option<Http3Event> {
+        self.0.borrow_mut().events.pop_front()
+    }
+
+    fn fetch(&mut self, head: &RequestHead, _now: Instant) -> Result<StreamId, FetchError> {
+        let mut state = self.0.borrow_mut();
+        if !state.connected {
+            return Err(FetchError::NotConnected);
+        }
+        if state.next_stream >= state.streams_allowed {
+            return Err(FetchError::StreamLimit);
+        }
+        let stream = StreamId::new(state.next_stream * 4);
+        state.next_stream += 1;
+        state.calls.push(Call::Fetch { path: head.path().to_owned(), stream });
+        Ok(stream)
+    }
+
+    fn send_data(&mut self, stream: StreamId, data: &[u8]) -> Result<usize, StreamGone> {
+        let mut state = self.0.borrow_mut();
+        let taken = match state.credit.get_mut(&stream) {
+            Some(credit) => {
+                let taken = data.len().min(*credit);
+                *credit -= taken;
+                taken
+            }
+            None => data.len(),
+        };
+        state.calls.push(Call::SendData { stream, taken });
+        Ok(taken)
+    }
+
+    fn close_send(&mut self, stream: StreamId) -> Result<(), StreamGone> {
+        self.0.borrow_mut().calls.push(Call::CloseSend(stream));
+        Ok(())
+    }
+
+    fn read_data(
+        &mut self,
+        stream: StreamId,
+        buffer: &mut [u8],
+        _now: Instant,
+    ) -> Result<(usize, bool), StreamGone> {
+        let mut state = self.0.borrow_mut();
+        let Some((data, fin)) = state.readable.get_mut(&stream) else { return Ok((0, false)) };
+        let count = buffer.len().min(data.len());
+        for (to, from) in buffer.iter_mut().zip(data.drain(..count)) {
+            *to = from;
+        }
+        Ok((count, *fin && data.is_empty()))
+    }
+
+    fn cancel_fetch(&mut self, stream: StreamId, code: ErrorCode) {
+        self.0.borrow_mut().calls.push(Call::CancelFetch(stream, code));
+    }
+
+    fn priority_update(&mut self, _stream: StreamId, _priority: Priority) {}
+
+    fn peer_certificates(&self) -> Vec<Vec<u8>> {
+        self.0.borrow().chain.clone()
+    }
+
+    fn authenticated(&mut self, verdict: CertificateVerdict, _now: Instant) {
+        self.0.borrow_mut().calls.push(Call::Authenticated(verdict));
+    }
+
+    fn close(&mut self, code: ErrorCode, _reason: &str, _now: Instant) {
+        self.0.borrow_mut().calls.push(Call::Close(code));
+    }
+
+    fn stats(&self) -> ConnStats {
+        ConnStats::default()
+    }
+}

@@ -1,0 +1,358 @@
+//! The session as its connection and the manager see it. Necko's class is `Http3Session`.
+//!
+//! ```text
+//!  Initializing ──► Connected ──► Closing ──► Closed
+//!       │                            ▲           ▲
+//!       └────────────────────────────┴───────────┘  error, timeout, shutdown
+//! ```
+//!
+//! In `Closing` no stream is left, but the socket is still needed: the engine sends `CONNECTION_CLOSE`
+//! again when the peer keeps talking. `Closed` is reached when the engine says so, when the socket is gone,
+//! or at shutdown, and then the session lets go of its connection's handle.
+
+use std::{collections::VecDeque, net::SocketAddr, task::Waker, time::Instant};
+
+use serde::Serialize;
+use socket_transport::SocketIo;
+use streams::Http3Stream;
+use transaction::{HttpTransaction, NetError};
+
+use crate::{
+    close::failure_for,
+    http3_conn::{CertificateVerdict, ConnStats, Http3Conn},
+    outcome::{CloseCause, Outcome},
+    stream_table::{Queue, StreamKey, StreamTable},
+    turn::Turn,
+    verifier::{VerificationError, VerificationRequest},
+};
+
+/// Where a session stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub enum SessionState {
+    /// The handshake runs.
+    Initializing,
+    /// Requests can be sent.
+    Connected,
+    /// No more streams; `CONNECTION_CLOSE` is on its way.
+    Closing,
+    /// Nothing is left but the object.
+    Closed,
+}
+
+/// What waits for the next `send_data`: the engine is touched nowhere else.
+#[derive(Debug)]
+pub(crate) enum Command {
+    Cancel(StreamKey),
+    Authenticated(CertificateVerdict),
+    Close,
+}
+
+/// Everything of a session that is not the engine.
+pub(crate) struct Core {
+    pub(crate) host: String,
+    pub(crate) state: SessionState,
+    pub(crate) streams: StreamTable,
+    pub(crate) commands: VecDeque<Command>,
+    /// What the session failed with; decides what its streams are told (necko's `mError`).
+    pub(crate) error: Option<NetError>,
+    /// Failed before it was connected, and there is another address to try.
+    pub(crate) retry_elsewhere: bool,
+    pub(crate) goaway: bool,
+    /// No new streams; close after the last (necko's `mShouldClose`).
+    pub(crate) should_close: bool,
+    pub(crate) deadline: Option<Instant>,
+    /// `send_data` is wanted (necko's `ResumeSend`).
+    pub(crate) resume_send: bool,
+    pub(crate) authentication_started: bool,
+    pub(crate) verification: Option<VerificationRequest>,
+    pub(crate) restarts: Vec<Box<HttpTransaction>>,
+    pub(crate) peer: SocketAddr,
+}
+
+/// A session over one QUIC connection. Lives on the socket thread, owned by its `HttpConnectionUdp`.
+///
+/// `H` is the handle of that connection: a token whose `Drop` has the connection reclaimed. The session
+/// only holds it, until it is closed.
+///
+/// Its methods are of four kinds. **Entry methods** drive the engine: [`recv_data`](Self::recv_data),
+/// [`send_data`](Self::send_data), [`process_output_and_events`](Self::process_output_and_events).
+/// **Commands** are kept for the next `send_data`: [`wishes`](Self::wishes),
+/// [`authenticated`](Self::authenticated), [`dont_reuse`](Self::dont_reuse). **Results** are taken after an
+/// entry method: [`take_restarts`](Self::take_restarts), [`take_verification`](Self::take_verification),
+/// [`take_resume_send`](Self::take_resume_send), [`deadline`](Self::deadline). **Closing** is
+/// [`close`](Self::close) and [`shutdown`](Self::shutdown).
+pub struct Http3Session<H> {
+    engine: Box<dyn Http3Conn>,
+    core: Core,
+    /// Held while the session lives; dropping it posts the reclaim.
+    handle: Option<H>,
+}
+
+impl<H> Http3Session<H> {
+    /// A session over a fresh engine, whose connection goes to `peer` and must prove to be `host`.
+    pub fn new(engine: Box<dyn Http3Conn>, host: &str, peer: SocketAddr) -> Self {
+        let core = Core {
+            host: host.to_owned(),
+            state: SessionState::Initializing,
+            streams: StreamTable::default(),
+            commands: VecDeque::new(),
+            error: None,
+            retry_elsewhere: false,
+            goaway: false,
+            should_close: false,
+            deadline: None,
+            resume_send: true,
+            authentication_started: false,
+            verification: None,
+            restarts: Vec::new(),
+            peer,
+        };
+        Self { engine, core, handle: None }
+    }
+
+    /// Takes the connection's handle into keeping (necko takes it from the first transaction).
+    pub fn hold(&mut self, handle: H) {
+        self.handle = Some(handle);
+    }
+
+    /// Says that a failure to connect is no reason to fail requests: there is another address.
+    pub fn set_retry_elsewhere(&mut self, retry: bool) {
+        self.core.retry_elsewhere = retry;
+    }
+
+    /// Where the session stands.
+    pub fn state(&self) -> SessionState {
+        self.core.state
+    }
+
+    /// Whether it takes another transaction (necko's `CanReuse`).
+    pub fn can_reuse(&self) -> bool {
+        self.core.state == SessionState::Connected && !self.core.goaway && !self.core.should_close
+    }
+
+    /// Takes a transaction over. `owner` makes what its application's wishes will wake.
+    ///
+    /// A session that is closing answers the transaction back: it has to be dispatched anew.
+    ///
+    /// # Errors
+    /// The transaction, when the session takes no more.
+    pub fn add_stream(
+        &mut self,
+        transaction: Box<HttpTransaction>,
+        owner: impl FnOnce(StreamKey) -> Waker,
+    ) -> Result<(), Box<HttpTransaction>> {
+        let open = self.core.state < SessionState::Closing;
+        if !open || self.core.goaway || self.core.should_close {
+            return Err(transaction);
+        }
+        let key = self.core.streams.insert(Http3Stream::new(transaction));
+        self.core.streams.enqueue(Queue::ReadyForWrite, key);
+        self.core.resume_send = true;
+        if let Some(stream) = self.core.streams.get(key) {
+            stream.set_owner(owner(key));
+        }
+        Ok(())
+    }
+
+    // Entry methods.
+
+    /// Packets arrived, or a consumer made space: reads, handles events, writes.
+    pub fn recv_data(&mut self, io: &mut SocketIo<'_>) -> Outcome {
+        self.turn(io).map_or(Outcome::Open, |mut turn| turn.recv_data().into())
+    }
+
+    /// Streams, commands or the socket are ready to send: writes, handles events.
+    pub fn send_data(&mut self, io: &mut SocketIo<'_>) -> Outcome {
+        self.turn(io).map_or(Outcome::Open, |mut turn| turn.send_data().into())
+    }
+
+    /// The engine's timer ran out.
+    pub fn process_output_and_events(&mut self, io: &mut SocketIo<'_>) -> Outcome {
+        self.core.deadline = None;
+        self.turn(io).map_or(Outcome::Open, |mut turn| turn.process_output_and_events().into())
+    }
+
+    /// The only place where a [`Turn`] comes from.
+    fn turn<'t, 'io>(&'t mut self, io: &'t mut SocketIo<'io>) -> Option<Turn<'t, 'io>> {
+        if self.core.state == SessionState::Closed {
+            return None;
+        }
+        Some(Turn::new(self.engine.as_mut(), &mut self.core, io))
+    }
+
+    // Commands.
+
+    /// The application wishes something of a stream. Answers whether `recv_data` is wanted for it.
+    pub fn wishes(&mut self, key: StreamKey) -> bool {
+        let Some(stream) = self.core.streams.get(key) else { return false };
+        let wishes = stream.take_wishes();
+        if wishes.cancel {
+            self.command(Command::Cancel(key));
+            return false;
+        }
+        if wishes.receive {
+            self.core.streams.enqueue(Queue::SlowConsumersReadyForRead, key);
+        }
+        wishes.receive
+    }
+
+    /// The verdict on the server's certificate. Ignored once the session is closing.
+    pub fn authenticated(&mut self, verdict: Result<(), VerificationError>) {
+        if self.core.state != SessionState::Initializing {
+            return;
+        }
+        let answer = match verdict {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                let problem = error.problem;
+                self.core.error = Some(error.into_net_error(&self.core.host));
+                Err(problem)
+            }
+        };
+        self.command(Command::Authenticated(answer));
+    }
+
+    /// Takes no more streams and closes after the last one; without any, now.
+    pub fn dont_reuse(&mut self) {
+        if self.core.state < SessionState::Closing && !self.core.goaway {
+            self.core.should_close = true;
+            self.core.resume_send = true;
+        }
+    }
+
+    fn command(&mut self, command: Command) {
+        self.core.commands.push_back(command);
+        self.core.resume_send = true;
+    }
+
+    // Results.
+
+    /// Transactions that ended here without a trace and are to be dispatched again.
+    pub fn take_restarts(&mut self) -> Vec<Box<HttpTransaction>> {
+        std::mem::take(&mut self.core.restarts)
+    }
+
+    /// A certificate chain that has to be verified off the socket thread; comes once.
+    pub fn take_verification(&mut self) -> Option<VerificationRequest> {
+        self.core.verification.take()
+    }
+
+    /// Whether `send_data` is to be posted.
+    pub fn take_resume_send(&mut self) -> bool {
+        std::mem::take(&mut self.core.resume_send)
+    }
+
+    /// When [`process_output_and_events`](Self::process_output_and_events) is due.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.core.deadline
+    }
+
+    // Closing.
+
+    /// Ends every stream and begins to close; answers the state, which is `Closed` at once when the engine
+    /// has ended.
+    pub fn close(&mut self, cause: CloseCause) -> SessionState {
+        match cause {
+            CloseCause::Failed(error) => {
+                // Without a socket there is no closing period.
+                let socket_failed =
+                    matches!(error, NetError::ConnectionRefused { .. } | NetError::Socket { .. });
+                self.core.error.get_or_insert(error);
+                self.close_internal();
+                if socket_failed {
+                    self.finish();
+                }
+            }
+            CloseCause::Ended => {
+                self.close_internal();
+                self.finish();
+            }
+        }
+        self.core.state
+    }
+
+    /// Ends the session at once: the socket is gone, or the thread ends. A `CONNECTION_CLOSE` has left if
+    /// `send_data` ran after [`close`](Self::close).
+    pub fn shutdown(&mut self, error: NetError) {
+        self.core.error.get_or_insert(error);
+        self.close_internal();
+        self.finish();
+    }
+
+    /// Necko's `CloseInternal` and `Shutdown`. Idempotent.
+    fn close_internal(&mut self) {
+        if self.core.state >= SessionState::Closing {
+            return;
+        }
+        let connected = self.core.state == SessionState::Connected;
+        self.core.state = SessionState::Closing;
+        self.core.commands.clear();
+        self.command(Command::Close);
+        let retry = self.core.retry_elsewhere && !connected;
+        for stream in self.core.streams.take_all() {
+            let failure = failure_for(self.core.error.as_ref(), &stream, connected, retry);
+            failure.apply(stream, &mut self.core.restarts);
+        }
+    }
+
+    /// Last step: no timer, no commands, no handle.
+    fn finish(&mut self) {
+        self.core.state = SessionState::Closed;
+        self.core.deadline = None;
+        self.core.resume_send = false;
+        self.core.commands.clear();
+        self.core.verification = None;
+        self.handle = None;
+    }
+
+    /// The error that it failed with, if it did.
+    pub fn error(&self) -> Option<&NetError> {
+        self.core.error.as_ref()
+    }
+
+    // Figures.
+
+    /// What is alive in this session.
+    pub fn snapshot(&self) -> SessionSnapshot {
+        let streams = &self.core.streams;
+        SessionSnapshot {
+            state: self.core.state,
+            streams: streams.len(),
+            ready_for_write: streams.queue_len(Queue::ReadyForWrite),
+            queued_streams: streams.queue_len(Queue::QueuedStreams),
+            slow_consumers_ready_for_read: streams.queue_len(Queue::SlowConsumersReadyForRead),
+            commands: self.core.commands.len(),
+            buffered: streams.iter().map(|stream| stream.transaction().buffered()).sum(),
+            timer: self.core.deadline.is_some(),
+            handle: self.handle.is_some(),
+        }
+    }
+
+    /// The engine's figures.
+    pub fn stats(&self) -> ConnStats {
+        self.engine.stats()
+    }
+}
+
+/// What is alive in a session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SessionSnapshot {
+    /// Where it stands.
+    pub state: SessionState,
+    /// Requests on it.
+    pub streams: usize,
+    /// Streams that have something to send.
+    pub ready_for_write: usize,
+    /// Streams that wait for the peer to allow more.
+    pub queued_streams: usize,
+    /// Streams whose consumers made space.
+    pub slow_consumers_ready_for_read: usize,
+    /// Commands that wait for the next `send_data`.
+    pub commands: usize,
+    /// Bytes in the pipes of its transactions.
+    pub buffered: usize,
+    /// Whether the engine's timer is wanted.
+    pub timer: bool,
+    /// Whether it holds its connection's handle.
+    pub handle: bool,
+}

@@ -1,0 +1,140 @@
+//! The streams of a session and the queues that they wait in.
+
+use std::collections::{HashMap, VecDeque};
+
+use socket_transport::slots::{SlotKey, Slots};
+use streams::{Http3Stream, StreamId};
+
+/// A stream in its session. A key that outlived its stream finds nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StreamKey(SlotKey);
+
+/// The queues of necko's session. A stream is at most once in each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Queue {
+    /// Has something to send (`mReadyForWrite`).
+    ReadyForWrite,
+    /// Waits for the peer to allow more streams (`mQueuedStreams`).
+    QueuedStreams,
+    /// Waits for the handshake.
+    WaitingForConnection,
+    /// Its consumer has made space (`mSlowConsumersReadyForRead`).
+    SlowConsumersReadyForRead,
+}
+
+const QUEUES: usize = 4;
+
+#[derive(Debug)]
+struct Entry {
+    stream: Http3Stream,
+    queued: [bool; QUEUES],
+}
+
+/// Owns a session's streams.
+#[derive(Default)]
+pub(crate) struct StreamTable {
+    entries: Slots<Entry>,
+    by_id: HashMap<StreamId, StreamKey>,
+    queues: [VecDeque<StreamKey>; QUEUES],
+}
+
+impl StreamTable {
+    pub(crate) fn insert(&mut self, stream: Http3Stream) -> StreamKey {
+        StreamKey(self.entries.insert(Entry { stream, queued: [false; QUEUES] }))
+    }
+
+    /// Makes a stream findable by the id that it was given.
+    pub(crate) fn note_id(&mut self, key: StreamKey) {
+        if let Some(id) = self.get(key).and_then(Http3Stream::id) {
+            self.by_id.insert(id, key);
+        }
+    }
+
+    pub(crate) fn find(&self, id: StreamId) -> Option<StreamKey> {
+        self.by_id.get(&id).copied()
+    }
+
+    pub(crate) fn get(&self, key: StreamKey) -> Option<&Http3Stream> {
+        self.entry(key).map(|entry| &entry.stream)
+    }
+
+    pub(crate) fn get_mut(&mut self, key: StreamKey) -> Option<&mut Http3Stream> {
+        self.entry_mut(key).map(|entry| &mut entry.stream)
+    }
+
+    /// Takes a stream out of the table and of every queue.
+    pub(crate) fn remove(&mut self, key: StreamKey) -> Option<Http3Stream> {
+        let queued = self.entry(key)?.queued;
+        for (queue, queued) in self.queues.iter_mut().zip(queued) {
+            if queued {
+                queue.retain(|other| *other != key);
+            }
+        }
+        let stream = self.entries.remove(key.0)?.stream;
+        if let Some(id) = stream.id() {
+            self.by_id.remove(&id);
+        }
+        Some(stream)
+    }
+
+    /// Takes all streams, oldest first.
+    pub(crate) fn take_all(&mut self) -> Vec<Http3Stream> {
+        let mut keys: Vec<_> = self.entries.iter().map(|(key, _)| key).collect();
+        keys.sort_by_key(|key| key.serial());
+        self.by_id.clear();
+        self.queues = Default::default();
+        keys.into_iter().filter_map(|key| self.entries.remove(key)).map(|entry| entry.stream).collect()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Http3Stream> {
+        self.entries.iter().map(|(_, entry)| &entry.stream)
+    }
+
+    /// Puts a stream at the end of a queue, once.
+    pub(crate) fn enqueue(&mut self, queue: Queue, key: StreamKey) {
+        let Some(entry) = self.entry_mut(key) else { return };
+        let Some(queued) = entry.queued.get_mut(queue as usize) else { return };
+        if !std::mem::replace(queued, true)
+            && let Some(queue) = self.queues.get_mut(queue as usize)
+        {
+            queue.push_back(key);
+        }
+    }
+
+    pub(crate) fn dequeue(&mut self, queue: Queue) -> Option<StreamKey> {
+        let key = self.queues.get_mut(queue as usize)?.pop_front()?;
+        if let Some(queued) =
+            self.entry_mut(key).and_then(|entry| entry.queued.get_mut(queue as usize))
+        {
+            *queued = false;
+        }
+        Some(key)
+    }
+
+    pub(crate) fn queue_len(&self, queue: Queue) -> usize {
+        self.queues.get(queue as usize).map_or(0, VecDeque::len)
+    }
+
+    /// Moves every stream of one queue to the end of another.
+    pub(crate) fn requeue(&mut self, from: Queue, to: Queue) {
+        while let Some(key) = self.dequeue(from) {
+            self.enqueue(to, key);
+        }
+    }
+
+    fn entry(&self, key: StreamKey) -> Option<&Entry> {
+        self.entries.get(key.0)
+    }
+
+    fn entry_mut(&mut self, key: StreamKey) -> Option<&mut Entry> {
+        self.entries.get_mut(key.0)
+    }
+}

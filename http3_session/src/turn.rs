@@ -1,0 +1,275 @@
+//! One drive of the engine. A [`Turn`] exists only inside the session's three entry methods, and only a
+//! `Turn` holds the engine.
+
+use std::{io, time::Instant};
+
+use socket_transport::{
+    SendOutcome, SocketIo,
+    walk::{Step, step},
+};
+use streams::{ActivateError, Received, Sent, SessionIo, StreamId};
+use transaction::{Closed, ErrorCode, NetError, RequestHead, Writing};
+
+use crate::{
+    http3_conn::{EngineOutput, FetchError, Http3Conn},
+    outcome::CloseCause,
+    session::{Command, Core, SessionState},
+    stream_table::{Queue, StreamKey},
+};
+
+/// How many batches of datagrams one turn may send before other sockets have theirs.
+const BATCHES_PER_TURN: usize = 64;
+
+/// The engine, its session and its socket, borrowed together for one drive.
+pub(crate) struct Turn<'t, 'io> {
+    pub(crate) engine: &'t mut dyn Http3Conn,
+    pub(crate) core: &'t mut Core,
+    io: &'t mut SocketIo<'io>,
+}
+
+impl<'t, 'io> Turn<'t, 'io> {
+    pub(crate) fn new(
+        engine: &'t mut dyn Http3Conn,
+        core: &'t mut Core,
+        io: &'t mut SocketIo<'io>,
+    ) -> Self {
+        Self { engine, core, io }
+    }
+
+    pub(crate) fn recv_data(&mut self) -> Result<(), CloseCause> {
+        step(Step::RecvData);
+        self.process_slow_consumers();
+        self.process_input()?;
+        self.process_events()?;
+        self.send_data()
+    }
+
+    pub(crate) fn send_data(&mut self) -> Result<(), CloseCause> {
+        step(Step::SendData);
+        self.apply_commands();
+        self.write_ready_streams();
+        self.process_output_and_events()
+    }
+
+    pub(crate) fn process_output_and_events(&mut self) -> Result<(), CloseCause> {
+        self.process_output()?;
+        self.process_events()
+    }
+
+    /// Streams whose consumers made space read on. All of them: each is bounded by its pipe.
+    fn process_slow_consumers(&mut self) {
+        step(Step::ProcessSlowConsumers);
+        for _ in 0..self.core.streams.queue_len(Queue::SlowConsumersReadyForRead) {
+            if let Some(key) = self.core.streams.dequeue(Queue::SlowConsumersReadyForRead) {
+                self.read_stream(key);
+            }
+        }
+    }
+
+    /// Takes what the socket has, within the turn's budget.
+    fn process_input(&mut self) -> Result<(), CloseCause> {
+        step(Step::ProcessInput);
+        let now = self.io.now();
+        loop {
+            match self.io.recv() {
+                Ok(Some(mut received)) => self.engine.process_input(&mut received, now),
+                Ok(None) => return Ok(()),
+                Err(error) => self.socket_error("receiving from the network", &error)?,
+            }
+        }
+    }
+
+    /// An ICMP error proves nothing, because anybody can send one; it is only believed while nothing was
+    /// heard from the peer itself. Anything else ends the session.
+    fn socket_error(&self, operation: &'static str, error: &io::Error) -> Result<(), CloseCause> {
+        use io::ErrorKind as Kind;
+        let kind = error.kind();
+        let from_the_path = matches!(
+            kind,
+            Kind::ConnectionRefused
+                | Kind::ConnectionReset
+                | Kind::HostUnreachable
+                | Kind::NetworkUnreachable
+                | Kind::NetworkDown
+        );
+        match (from_the_path, self.core.state) {
+            (true, SessionState::Initializing) => {
+                Err(NetError::ConnectionRefused { peer: self.core.peer }.into())
+            }
+            (true, _) => Ok(()),
+            (false, _) => Err(NetError::Socket { operation, kind }.into()),
+        }
+    }
+
+    /// What the application and the manager wanted since the last turn.
+    fn apply_commands(&mut self) {
+        while let Some(command) = self.core.commands.pop_front() {
+            match command {
+                Command::Cancel(key) => self.abort_stream(key),
+                Command::Authenticated(verdict) => {
+                    self.engine.authenticated(verdict, self.io.now());
+                }
+                Command::Close => self.close_engine(),
+            }
+        }
+    }
+
+    fn close_engine(&mut self) {
+        let code = match &self.core.error {
+            Some(NetError::Internal(_)) => ErrorCode::INTERNAL_ERROR,
+            _ => ErrorCode::NO_ERROR,
+        };
+        self.engine.close(code, "", self.io.now());
+    }
+
+    /// Streams that have something to send.
+    fn write_ready_streams(&mut self) {
+        step(Step::ReadyForWrite);
+        for _ in 0..self.core.streams.queue_len(Queue::ReadyForWrite) {
+            if let Some(key) = self.core.streams.dequeue(Queue::ReadyForWrite) {
+                self.write_stream(key);
+            }
+        }
+    }
+
+    fn write_stream(&mut self, key: StreamKey) {
+        let now = self.io.now();
+        let Some(stream) = self.core.streams.get_mut(key) else { return };
+        let had_id = stream.id().is_some();
+        let sent = stream.read_segments(&mut EngineIo { engine: self.engine, now });
+        if !had_id {
+            self.core.streams.note_id(key);
+        }
+        match sent {
+            Ok(Sent::All | Sent::Blocked) => {}
+            Ok(Sent::StreamLimit) => self.core.streams.enqueue(Queue::QueuedStreams, key),
+            Ok(Sent::NotConnected) => self.core.streams.enqueue(Queue::WaitingForConnection, key),
+            Err(error) => self.close_stream(key, Err(error)),
+        }
+    }
+
+    /// Moves a stream's bytes to its consumer (necko's `ProcessTransactionRead`).
+    pub(crate) fn read_stream(&mut self, key: StreamKey) {
+        let now = self.io.now();
+        let Some(stream) = self.core.streams.get_mut(key) else { return };
+        match stream.write_segments(&mut EngineIo { engine: self.engine, now }) {
+            Ok(Received::WouldBlock | Received::PipeFull) => {}
+            Ok(Received::End) => self.close_stream(key, Ok(())),
+            Err(error) => self.close_stream(key, Err(error)),
+        }
+    }
+
+    /// Ends a stream and its transaction (necko's `CloseStream`).
+    pub(crate) fn close_stream(&mut self, key: StreamKey, result: Result<(), NetError>) {
+        let now = self.io.now();
+        let Some(stream) = self.core.streams.remove(key) else { return };
+        let closed = stream.close(&mut EngineIo { engine: self.engine, now }, result);
+        if let Closed::Restart(transaction) = closed {
+            self.core.restarts.push(transaction);
+        }
+    }
+
+    fn abort_stream(&mut self, key: StreamKey) {
+        let now = self.io.now();
+        let Some(stream) = self.core.streams.remove(key) else { return };
+        stream.abort(&mut EngineIo { engine: self.engine, now }, NetError::Aborted);
+    }
+
+    /// Sends until the engine has no more, the socket is blocked, or the turn's share is used.
+    fn process_output(&mut self) -> Result<(), CloseCause> {
+        step(Step::ProcessOutput);
+        self.close_if_drained();
+        for _ in 0..BATCHES_PER_TURN {
+            if self.io.is_send_blocked() {
+                // The armed timer stays as it is; the writable event brings us back.
+                return Ok(());
+            }
+            let now = self.io.now();
+            let output = self.engine.process_output(self.io.batch(), now);
+            self.send_batch()?;
+            match output {
+                EngineOutput::BatchFull => {}
+                EngineOutput::Callback(delay) => {
+                    self.core.deadline = Some(now + delay);
+                    return Ok(());
+                }
+                EngineOutput::None => {
+                    self.core.deadline = None;
+                    return Ok(());
+                }
+            }
+        }
+        self.core.resume_send = true;
+        Ok(())
+    }
+
+    fn send_batch(&mut self) -> Result<(), CloseCause> {
+        if self.io.batch().is_empty() {
+            return Ok(());
+        }
+        match self.io.send_batch() {
+            Ok(SendOutcome::Sent | SendOutcome::Blocked) => Ok(()),
+            Err(error) => self.socket_error("sending to the network", &error),
+        }
+    }
+
+    /// A session that takes no more streams closes in good order after its last one.
+    fn close_if_drained(&mut self) {
+        let core = &mut *self.core;
+        let done = (core.should_close || core.goaway) && core.streams.is_empty();
+        if done && core.state < SessionState::Closing {
+            log::debug!(target: "necko::session", "{}: drained, closing", core.host);
+            core.state = SessionState::Closing;
+            self.close_engine();
+        }
+    }
+
+    pub(crate) fn now(&self) -> Instant {
+        self.io.now()
+    }
+}
+
+/// The engine half, as streams may use it.
+struct EngineIo<'e> {
+    engine: &'e mut dyn Http3Conn,
+    now: Instant,
+}
+
+impl SessionIo for EngineIo<'_> {
+    fn try_activate(&mut self, head: &RequestHead) -> Result<StreamId, ActivateError> {
+        self.engine.fetch(head, self.now).map_err(|error| match error {
+            FetchError::StreamLimit => ActivateError::StreamLimit,
+            FetchError::NotConnected => ActivateError::NotConnected,
+            FetchError::Closing => ActivateError::Failed(NetError::NetReset {
+                reason: "it was closing when the request came".into(),
+            }),
+            FetchError::Rejected(what) => ActivateError::Failed(NetError::InvalidRequest(what)),
+        })
+    }
+
+    fn send_request_body(&mut self, stream: StreamId, data: &[u8]) -> Result<usize, NetError> {
+        // A stream that is gone has its reset among the events: it ends there, with the right error.
+        Ok(self.engine.send_data(stream, data).unwrap_or(0))
+    }
+
+    fn close_send(&mut self, stream: StreamId) {
+        // Likewise.
+        let _ = self.engine.close_send(stream);
+    }
+
+    fn read_response_data(
+        &mut self,
+        stream: StreamId,
+        buffer: &mut [u8],
+    ) -> Result<Writing, NetError> {
+        match self.engine.read_data(stream, buffer, self.now) {
+            Ok((count, true)) => Ok(Writing::End(count)),
+            Ok((0, false)) | Err(_) => Ok(Writing::WouldBlock),
+            Ok((count, false)) => Ok(Writing::Bytes(count)),
+        }
+    }
+
+    fn cancel_fetch(&mut self, stream: StreamId, code: ErrorCode) {
+        self.engine.cancel_fetch(stream, code);
+    }
+}
