@@ -1,0 +1,138 @@
+//! neqo's events in the session's terms.
+
+use http3_session::{Http3Event, StreamId};
+use neqo_http3::{Http3ClientEvent, Http3State};
+use transaction::ErrorCode;
+
+use crate::{close_reason, headers};
+
+/// How far the connection is, by the events that the session was given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Phase {
+    /// No event about the connection yet.
+    Handshake,
+    /// [`Http3Event::AuthenticationNeeded`] waits for its answer.
+    Authentication,
+    /// After [`Http3Event::Connected`].
+    Connected,
+    /// After [`Http3Event::Closing`].
+    Closing,
+    /// After [`Http3Event::Closed`].
+    Closed,
+}
+
+/// Translates events and follows what they say about the connection.
+#[derive(Debug)]
+pub(crate) struct Events {
+    phase: Phase,
+    /// The reason phrase of our own close, which neqo doesn't keep.
+    our_words: String,
+}
+
+impl Events {
+    pub(crate) fn new() -> Self {
+        Self { phase: Phase::Handshake, our_words: String::new() }
+    }
+
+    /// Whether the session was asked about the certificate and hasn't answered yet.
+    pub(crate) fn take_authentication(&mut self) -> bool {
+        let pending = self.phase == Phase::Authentication;
+        if pending {
+            self.phase = Phase::Handshake;
+        }
+        pending
+    }
+
+    /// Notes the reason phrase of our own close.
+    pub(crate) fn closing_with(&mut self, words: &str) {
+        words.clone_into(&mut self.our_words);
+    }
+
+    /// The session's event for one of neqo's; None for those that don't concern it.
+    ///
+    /// neqo drops the events of streams when it begins to close. What its transport had still in store
+    /// then (room for streams, a certificate to look at) is dropped here.
+    pub(crate) fn translate(&mut self, event: Http3ClientEvent) -> Option<Http3Event> {
+        if self.phase >= Phase::Closing && !matches!(event, Http3ClientEvent::StateChange(_)) {
+            return None;
+        }
+        match event {
+            Http3ClientEvent::HeaderReady { stream_id, headers, fin, .. } => {
+                Some(head(stream(stream_id), &headers, fin))
+            }
+            Http3ClientEvent::DataWritable { stream_id } => {
+                Some(Http3Event::DataWritable(stream(stream_id)))
+            }
+            Http3ClientEvent::DataReadable { stream_id } => {
+                Some(Http3Event::DataReadable(stream(stream_id)))
+            }
+            // neqo found the fault itself: not the peer's decision but a broken response. It looks no
+            // further than the head (RFC 9114 §4.1.2), and asked the peer to stop already.
+            Http3ClientEvent::Reset { stream_id, error, local: true } => {
+                let code = ErrorCode::new(error);
+                let what = format!("the response has no valid head ({code})");
+                Some(Http3Event::MalformedHead { stream: stream(stream_id), what })
+            }
+            Http3ClientEvent::Reset { stream_id, error, local: false } => {
+                Some(Http3Event::Reset(stream(stream_id), ErrorCode::new(error)))
+            }
+            Http3ClientEvent::StopSending { stream_id, error } => {
+                Some(Http3Event::StopSending(stream(stream_id), ErrorCode::new(error)))
+            }
+            // The peer's first limit arrives before the connection counts as connected. A request
+            // would be refused then, and `Connected`, which follows, says the same.
+            Http3ClientEvent::RequestsCreatable => {
+                (self.phase == Phase::Connected).then_some(Http3Event::RequestsCreatable)
+            }
+            Http3ClientEvent::AuthenticationNeeded => {
+                self.phase = Phase::Authentication;
+                Some(Http3Event::AuthenticationNeeded)
+            }
+            Http3ClientEvent::GoawayReceived => Some(Http3Event::GoawayReceived),
+            Http3ClientEvent::StateChange(state) => self.state_change(state),
+            // Push has no credit, WebTransport and ECH are off, and resumption isn't used.
+            Http3ClientEvent::PushPromise { .. }
+            | Http3ClientEvent::PushHeaderReady { .. }
+            | Http3ClientEvent::PushDataReadable { .. }
+            | Http3ClientEvent::PushCanceled { .. }
+            | Http3ClientEvent::PushReset { .. }
+            | Http3ClientEvent::EchFallbackAuthenticationNeeded { .. }
+            | Http3ClientEvent::ResumptionToken(_)
+            | Http3ClientEvent::ZeroRttRejected
+            | Http3ClientEvent::WebTransport(_) => {
+                log::debug!("ignored: {event:?}");
+                None
+            }
+        }
+    }
+
+    fn state_change(&mut self, state: Http3State) -> Option<Http3Event> {
+        match state {
+            Http3State::Connected => {
+                self.phase = Phase::Connected;
+                Some(Http3Event::Connected)
+            }
+            Http3State::Closing(reason) => {
+                self.phase = Phase::Closing;
+                Some(Http3Event::Closing(close_reason::translate(&reason, &self.our_words)))
+            }
+            Http3State::Closed(reason) => {
+                self.phase = Phase::Closed;
+                Some(Http3Event::Closed(close_reason::translate(&reason, &self.our_words)))
+            }
+            // `GoawayReceived` tells of the third, and without a token the second doesn't happen.
+            Http3State::Initializing | Http3State::ZeroRtt | Http3State::GoingAway(_) => None,
+        }
+    }
+}
+
+fn stream(id: neqo_http3::StreamId) -> StreamId {
+    StreamId::new(id.as_u64())
+}
+
+fn head(stream: StreamId, headers: &[neqo_common::Header], fin: bool) -> Http3Event {
+    match headers::response(headers) {
+        Ok((status, headers)) => Http3Event::HeaderReady { stream, status, headers, fin },
+        Err(what) => Http3Event::MalformedHead { stream, what },
+    }
+}
