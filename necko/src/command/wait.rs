@@ -1,0 +1,186 @@
+//! Blocking on a future, with a deadline, until a signal comes.
+//!
+//! The library's responses are futures; a transfer has a thread of its own, which sleeps until the socket
+//! thread, the deadline or a signal wakes it.
+
+use std::{
+    pin::pin,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, Wake, Waker},
+    thread::{self, Thread},
+    time::{Duration, Instant},
+};
+
+use parking_lot::Mutex;
+use socket_transport::Clock;
+
+use super::{exit_code::ExitCode, report::Failure};
+
+/// The wish to end early, shared by everything that waits.
+#[derive(Debug, Default)]
+pub(crate) struct Stop {
+    wished: AtomicBool,
+    by: OnceLock<ExitCode>,
+    waiting: Mutex<Vec<Thread>>,
+}
+
+impl Stop {
+    /// Everything that waits is to end with `code`. Answers whether this is the first wish.
+    pub(crate) fn wish(&self, code: ExitCode) -> bool {
+        let first = self.by.set(code).is_ok();
+        self.wished.store(true, Ordering::Release);
+        for thread in self.waiting.lock().iter() {
+            thread.unpark();
+        }
+        first
+    }
+
+    /// The failure that it is, once it is wished.
+    pub(crate) fn failure(&self) -> Option<Failure> {
+        if !self.wished.load(Ordering::Acquire) {
+            return None;
+        }
+        let code = self.by.get().copied().unwrap_or(ExitCode::Interrupted);
+        let word = if code == ExitCode::Terminated { "terminated" } else { "interrupted" };
+        Some(Failure::new(code, word))
+    }
+}
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// One thread's way to wait.
+pub(crate) struct Waiter<'a> {
+    stop: &'a Stop,
+    waker: Waker,
+    clock: Clock,
+    limit: Option<Limit>,
+}
+
+#[derive(Clone, Copy)]
+struct Limit {
+    deadline: Instant,
+    max_time: Duration,
+}
+
+impl<'a> Waiter<'a> {
+    /// For the calling thread, which alone may use it.
+    pub(crate) fn new(stop: &'a Stop) -> Self {
+        stop.waiting.lock().push(thread::current());
+        let waker = Waker::from(Arc::new(Unpark(thread::current())));
+        Self { stop, waker, clock: Clock::system(), limit: None }
+    }
+
+    /// From now on, waits end after `max_time`.
+    pub(crate) fn begin(&mut self, max_time: Option<Duration>) {
+        let limit = |max_time| {
+            let deadline = self.clock.now().checked_add(max_time)?;
+            Some(Limit { deadline, max_time })
+        };
+        self.limit = max_time.and_then(limit);
+    }
+
+    /// Whether to go on.
+    ///
+    /// # Errors
+    /// A signal came, or time ran out.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        self.remaining().map(|_| ())
+    }
+
+    /// Blocks until the future has its result.
+    ///
+    /// # Errors
+    /// As [`check`](Self::check). The future is dropped then.
+    pub(crate) fn wait<F: Future>(&self, future: F) -> Result<F::Output, Failure> {
+        let mut future = pin!(future);
+        let mut context = Context::from_waker(&self.waker);
+        loop {
+            let remaining = self.remaining()?;
+            if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+                return Ok(output);
+            }
+            match remaining {
+                Some(remaining) => thread::park_timeout(remaining),
+                None => thread::park(),
+            }
+        }
+    }
+
+    fn remaining(&self) -> Result<Option<Duration>, Failure> {
+        if let Some(failure) = self.stop.failure() {
+            return Err(failure);
+        }
+        let Some(Limit { deadline, max_time }) = self.limit else { return Ok(None) };
+        let remaining = deadline.saturating_duration_since(self.clock.now());
+        if remaining.is_zero() {
+            let message = format!("the transfer took longer than --max-time ({max_time:?})");
+            return Err(Failure::new(ExitCode::Timeout, message));
+        }
+        Ok(Some(remaining))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, poll_fn, ready};
+
+    use super::*;
+
+    #[test]
+    fn a_result_that_is_there_is_taken() {
+        let stop = Stop::default();
+        assert_eq!(Waiter::new(&stop).wait(ready(7)), Ok(7));
+    }
+
+    #[test]
+    fn a_wake_from_another_thread_ends_the_wait() {
+        let stop = Stop::default();
+        let mut polls = 0;
+        let future = poll_fn(|context| {
+            polls += 1;
+            if polls == 2 {
+                return Poll::Ready(());
+            }
+            let waker = context.waker().clone();
+            thread::spawn(move || waker.wake());
+            Poll::Pending
+        });
+        // A spurious return of `park` only polls once more.
+        assert_eq!(Waiter::new(&stop).wait(future), Ok(()));
+    }
+
+    #[test]
+    fn max_time_ends_the_wait_with_28() {
+        let stop = Stop::default();
+        let mut waiter = Waiter::new(&stop);
+        waiter.begin(Some(Duration::from_millis(5)));
+        let failure = waiter.wait(pending::<()>()).unwrap_err();
+        assert_eq!(failure.code, ExitCode::Timeout);
+        assert!(failure.to_string().contains("--max-time (5ms)"), "{failure}");
+        waiter.begin(None);
+        assert_eq!(waiter.check(), Ok(()));
+    }
+
+    #[test]
+    fn a_signal_ends_every_wait_and_the_first_one_counts() {
+        let stop = Stop::default();
+        thread::scope(|scope| {
+            let wait = || Waiter::new(&stop).wait(pending::<()>()).unwrap_err().code;
+            let waits = [scope.spawn(wait), scope.spawn(wait)];
+            assert!(stop.wish(ExitCode::Interrupted));
+            assert!(!stop.wish(ExitCode::Terminated));
+            for wait in waits {
+                assert_eq!(wait.join().unwrap(), ExitCode::Interrupted);
+            }
+        });
+    }
+}

@@ -1,0 +1,148 @@
+//! The handler: an application's way to the socket thread. Necko's class is `nsHttpHandler`.
+
+use std::{
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering},
+        mpsc,
+    },
+    thread::JoinHandle,
+};
+
+use connection_mgr::{ConnectionMgr, Event, Parts, Snapshot, Target};
+use http::Method;
+use neqo_glue::NeqoHttp3ConnFactory;
+use socket_transport::{Limits, Network, Poster, Refused, SocketTransportService};
+use transaction::{HttpTransaction, NetError, PendingResponse, TransactionId};
+
+use crate::{request::Request, settings::Settings};
+
+/// Fetches over HTTP/3. Owns a socket thread, on which everything else happens.
+///
+/// Any thread may call it, also several at once. Dropping it shuts the socket thread down: each request in
+/// flight ends with [`NetError::ShuttingDown`], each connection with a `CONNECTION_CLOSE`.
+pub struct HttpHandler {
+    poster: Poster<Target, Event>,
+    next_id: AtomicU64,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl HttpHandler {
+    /// Starts a socket thread.
+    ///
+    /// # Errors
+    /// The root certificates can't be read, the engine can't be initialised, or the system refuses a
+    /// thread or its poll.
+    pub fn new(settings: Settings) -> Result<Self, NetError> {
+        let verifier = settings.verification.verifier()?;
+        let (sender, started) = mpsc::sync_channel(1);
+        let thread = std::thread::Builder::new()
+            .name("Socket Thread".into())
+            .spawn(move || socket_thread(settings, verifier, &sender))
+            .map_err(|error| socket_error("starting the socket thread", &error))?;
+        let poster = started
+            .recv()
+            .unwrap_or(Err(NetError::Internal("the socket thread ended before it began")))?;
+        Ok(Self { poster, next_id: AtomicU64::new(1), thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Fetches `url` with `GET`.
+    ///
+    /// # Errors
+    /// As [`fetch`](Self::fetch).
+    pub fn get(&self, url: &str) -> Result<PendingResponse, NetError> {
+        self.fetch(Request::new(Method::GET, url)?)
+    }
+
+    /// Sends a request. What goes wrong later is told by the response.
+    ///
+    /// # Errors
+    /// The request can't be sent as it is, too many wait already, or the handler is shut down.
+    pub fn fetch(&self, request: Request) -> Result<PendingResponse, NetError> {
+        let (info, head, body) = request.into_parts()?;
+        let id = TransactionId(self.next_id.fetch_add(1, Ordering::Relaxed));
+        let (transaction, response) = HttpTransaction::new(id, head, body);
+        self.submit(Event::NewTransaction(info, transaction))?;
+        Ok(response)
+    }
+
+    /// What is alive on the socket thread, all of it at one moment. Blocks until it answers.
+    ///
+    /// # Errors
+    /// The handler is shut down, or overloaded.
+    pub fn snapshot(&self) -> Result<Snapshot, NetError> {
+        let (sender, snapshot) = mpsc::sync_channel(1);
+        let answer = Box::new(move |snapshot| {
+            // Nobody listens any more: nothing to tell.
+            let _ = sender.send(snapshot);
+        });
+        self.submit(Event::Snapshot(answer))?;
+        snapshot.recv().map_err(|_| NetError::ShuttingDown)
+    }
+
+    /// Uses no present connection for further requests. Each closes in good order when what runs on it is
+    /// done, so idle ones close now.
+    ///
+    /// # Errors
+    /// The handler is shut down, or overloaded.
+    pub fn close_persistent_connections(&self) -> Result<(), NetError> {
+        self.submit(Event::ClosePersistentConnections)
+    }
+
+    fn submit(&self, event: Event) -> Result<(), NetError> {
+        self.poster.submit(event).map_err(|refused| match refused {
+            Refused::Full(_) => NetError::TooManyRequests,
+            Refused::ShutDown(_) => NetError::ShuttingDown,
+        })
+    }
+
+    /// Ends everything and waits for the socket thread. Requests in flight end with
+    /// [`NetError::ShuttingDown`]. Calling it again does nothing.
+    pub fn shutdown(&self) {
+        self.poster.request_shutdown();
+        let thread = self.thread.lock().ok().and_then(|mut thread| thread.take());
+        if let Some(thread) = thread
+            && thread.join().is_err()
+        {
+            log::error!(target: "necko", "the socket thread panicked");
+        }
+    }
+}
+
+impl Drop for HttpHandler {
+    fn drop(&mut self) {
+        self.shutdown();
+    }
+}
+
+type Started = Result<Poster<Target, Event>, NetError>;
+
+fn socket_thread(
+    settings: Settings,
+    verifier: std::sync::Arc<dyn http3_session::CertificateVerifier>,
+    started: &mpsc::SyncSender<Started>,
+) {
+    let limits = Limits { max_submissions: settings.max_submissions, ..Limits::default() };
+    let mut service = match SocketTransportService::new(Network::operating_system(), limits) {
+        Ok(service) => service,
+        Err(error) => {
+            let _ = started.send(Err(socket_error("making the socket thread's poll", &error)));
+            return;
+        }
+    };
+    let mut mgr = ConnectionMgr::new(Parts {
+        engines: Box::new(NeqoHttp3ConnFactory),
+        verifier,
+        resolver: settings.resolver,
+        settings: settings.http3,
+    });
+    if started.send(Ok(service.poster())).is_ok()
+        && let Err(error) = service.run(&mut mgr)
+    {
+        log::error!(target: "necko", "the socket thread failed: {error}");
+    }
+}
+
+fn socket_error(operation: &'static str, error: &std::io::Error) -> NetError {
+    NetError::Socket { operation, kind: error.kind() }
+}

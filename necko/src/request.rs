@@ -1,0 +1,211 @@
+//! Requests, from a URL.
+
+use connection_mgr::ConnectionInfo;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use transaction::{NetError, Priority, RequestBody, RequestHead};
+use url::Url;
+
+/// A request that is being put together.
+///
+/// ```
+/// let request = necko::Request::new(http::Method::POST, "https://example.org/form?x=1")?
+///     .header("content-type", "application/x-www-form-urlencoded")?
+///     .body("name=necko");
+/// # Ok::<(), necko::NetError>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Request {
+    method: Method,
+    url: Url,
+    headers: HeaderMap,
+    without: Vec<HeaderName>,
+    body: RequestBody,
+    priority: Priority,
+}
+
+impl Request {
+    /// A request for `url`, which must be `https`.
+    ///
+    /// # Errors
+    /// [`NetError::InvalidUrl`] says what is wrong with it.
+    pub fn new(method: Method, url: &str) -> Result<Self, NetError> {
+        let url = Url::parse(url)
+            .map_err(|error| NetError::InvalidUrl(format!("{url:?} is not a URL: {error}")))?;
+        if url.scheme() != "https" {
+            return Err(NetError::InvalidUrl(format!(
+                "{url}: only https can be fetched over HTTP/3, not {}",
+                url.scheme()
+            )));
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(NetError::InvalidUrl(
+                "the URL carries credentials; send them in an Authorization header".into(),
+            ));
+        }
+        Ok(Self {
+            method,
+            url,
+            headers: HeaderMap::new(),
+            without: Vec::new(),
+            body: RequestBody::Empty,
+            priority: Priority::default(),
+        })
+    }
+
+    /// Adds a header field.
+    ///
+    /// # Errors
+    /// [`NetError::InvalidRequest`] for a name or value that HTTP doesn't allow.
+    pub fn header(mut self, name: &str, value: &str) -> Result<Self, NetError> {
+        let name = HeaderName::from_bytes(name.as_bytes())
+            .map_err(|_| NetError::InvalidRequest(format!("{name:?} is no header name")))?;
+        let value = HeaderValue::from_bytes(value.as_bytes()).map_err(|_| {
+            NetError::InvalidRequest(format!("the value of header {name} has a control character"))
+        })?;
+        self.headers.append(name, value);
+        Ok(self)
+    }
+
+    /// Leaves out a header field that would be added by itself.
+    #[must_use]
+    pub fn without_header(mut self, name: HeaderName) -> Self {
+        self.without.push(name);
+        self
+    }
+
+    /// Sends `body` with it.
+    #[must_use]
+    pub fn body(mut self, body: impl Into<RequestBody>) -> Self {
+        self.body = body.into();
+        self
+    }
+
+    /// Says how urgent it is (RFC 9218).
+    #[must_use]
+    pub fn priority(mut self, priority: Priority) -> Self {
+        self.priority = priority;
+        self
+    }
+
+    /// The method.
+    pub fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// The head as it will be sent, with what is added by itself.
+    ///
+    /// # Errors
+    /// [`NetError::InvalidRequest`] if it can't be sent.
+    pub fn head(&self) -> Result<RequestHead, NetError> {
+        let mut head = RequestHead::new(
+            self.method.clone(),
+            "https",
+            self.url.authority(),
+            &path_and_query(&self.url),
+            &self.headers,
+        )
+        .map_err(|invalid| NetError::InvalidRequest(invalid.0))?;
+        head.priority = self.priority;
+        let wanted = |name| !self.without.contains(name);
+        if wanted(&header::CONTENT_LENGTH) {
+            set_content_length(&mut head, &self.body)?;
+        }
+        if wanted(&header::USER_AGENT) {
+            let product = HeaderValue::from_static(concat!("necko/", env!("CARGO_PKG_VERSION")));
+            head.set_default(header::USER_AGENT, product);
+        }
+        if wanted(&header::ACCEPT) {
+            head.set_default(header::ACCEPT, HeaderValue::from_static("*/*"));
+        }
+        Ok(head)
+    }
+
+    /// What goes to the connection manager.
+    pub(crate) fn into_parts(self) -> Result<(ConnectionInfo, RequestHead, RequestBody), NetError> {
+        let host = self.url.host_str().unwrap_or_default();
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let info = ConnectionInfo::new(host, self.url.port_or_known_default().unwrap_or(443));
+        Ok((info, self.head()?, self.body))
+    }
+}
+
+/// What the application states must be what is sent; what it doesn't state is added where there is a body
+/// or the method means one.
+fn set_content_length(head: &mut RequestHead, body: &RequestBody) -> Result<(), NetError> {
+    let Some(length) = body.length() else { return Ok(()) };
+    if let Some(stated) = head.content_length()
+        && stated != length
+    {
+        return Err(NetError::InvalidRequest(format!(
+            "Content-Length says {stated}, but the body has {length} bytes"
+        )));
+    }
+    if length > 0 || matches!(*head.method(), Method::POST | Method::PUT | Method::PATCH) {
+        head.set_default(header::CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    Ok(())
+}
+
+fn path_and_query(url: &Url) -> String {
+    match url.query() {
+        Some(query) => format!("{}?{query}", url.path()),
+        None => url.path().to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn port_and_query_are_kept() {
+        let request = Request::new(Method::GET, "https://Example.org:4433/a b?c=d#e").unwrap();
+        let (info, head, _) = request.into_parts().unwrap();
+        assert_eq!(info.to_string(), "example.org:4433");
+        assert_eq!(head.authority(), "example.org:4433");
+        assert_eq!(head.path(), "/a%20b?c=d");
+    }
+
+    #[test]
+    fn an_ipv6_host_loses_its_brackets_in_the_key_only() {
+        let (info, head, _) =
+            Request::new(Method::GET, "https://[::1]:4433/").unwrap().into_parts().unwrap();
+        assert_eq!(info.host(), "::1");
+        assert_eq!(head.authority(), "[::1]:4433");
+    }
+
+    #[test]
+    fn what_can_not_be_fetched_is_said_at_once() {
+        for url in ["http://example.org/", "example.org", "https://u:p@example.org/", "https://"] {
+            assert!(matches!(Request::new(Method::GET, url), Err(NetError::InvalidUrl(_))), "{url}");
+        }
+    }
+
+    #[test]
+    fn what_is_added_by_itself_can_be_left_out_or_replaced() {
+        let request = Request::new(Method::POST, "https://example.org/").unwrap();
+        assert_eq!(request.head().unwrap().headers().len(), 3);
+        let request = request
+            .header("User-Agent", "me")
+            .unwrap()
+            .without_header(header::ACCEPT)
+            .without_header(header::CONTENT_LENGTH);
+        let head = request.head().unwrap();
+        assert_eq!(head.headers().len(), 1);
+        assert_eq!(head.headers()["user-agent"], "me");
+    }
+
+    #[test]
+    fn a_stated_content_length_must_be_the_bodys() {
+        let request = |length: &str| {
+            Request::new(Method::POST, "https://example.org/")
+                .unwrap()
+                .header("Content-Length", length)
+                .unwrap()
+                .body("12345")
+                .into_parts()
+        };
+        assert!(request("5").is_ok());
+        assert!(matches!(request("6"), Err(NetError::InvalidRequest(_))));
+    }
+}

@@ -1,0 +1,62 @@
+//! What an application can choose about a handler.
+
+use std::{path::PathBuf, sync::Arc};
+
+use connection_mgr::{Resolve, SystemResolver};
+use http3_session::{CertificateVerifier, Http3Settings};
+use transaction::NetError;
+
+use crate::verifier::{AcceptAnyCertificate, RootVerifier};
+
+/// How servers prove who they are.
+#[derive(Clone, Default)]
+pub enum Verification {
+    /// By the operating system's roots.
+    #[default]
+    PlatformRoots,
+    /// By the certificates of this PEM file alone.
+    RootsFile(PathBuf),
+    /// By whatever this says.
+    Custom(Arc<dyn CertificateVerifier>),
+    /// Not at all: anybody can pretend to be the server. For tests.
+    DangerAcceptAny,
+}
+
+impl Verification {
+    /// The verifier that does it.
+    ///
+    /// # Errors
+    /// The file can't be read or holds no certificate.
+    pub(crate) fn verifier(&self) -> Result<Arc<dyn CertificateVerifier>, NetError> {
+        Ok(match self {
+            Self::PlatformRoots => Arc::new(RootVerifier::platform()),
+            Self::RootsFile(path) => Arc::new(RootVerifier::from_pem_file(path)?),
+            Self::Custom(verifier) => Arc::clone(verifier),
+            Self::DangerAcceptAny => Arc::new(AcceptAnyCertificate),
+        })
+    }
+}
+
+/// A handler's settings; the defaults are necko's.
+#[derive(Clone)]
+pub struct Settings {
+    /// How servers prove who they are.
+    pub verification: Verification,
+    /// How names become addresses.
+    pub resolver: Arc<dyn Resolve>,
+    /// The engine's knobs.
+    pub http3: Http3Settings,
+    /// How many requests may wait to be taken by the socket thread.
+    pub max_submissions: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            verification: Verification::default(),
+            resolver: Arc::new(SystemResolver),
+            http3: Http3Settings::default(),
+            max_submissions: 4096,
+        }
+    }
+}
