@@ -22,7 +22,7 @@ use socket_transport::{
     Context, SocketKey, TimerKey, UdpOptions,
     walk::{Step, step},
 };
-use transaction::{HttpTransaction, NetError};
+use transaction::{HttpTransaction, NetError, Restarts};
 
 use crate::{
     handle::ConnectionHandle,
@@ -58,7 +58,7 @@ pub(crate) struct Aftermath {
     pub(crate) draining: bool,
     /// It failed before it was connected, with this.
     pub(crate) failed_to_connect: Option<NetError>,
-    pub(crate) restarts: Vec<Box<HttpTransaction>>,
+    pub(crate) restarts: Restarts,
     pub(crate) verification: Option<VerificationRequest>,
 }
 
@@ -297,7 +297,6 @@ fn open_socket(
     } else {
         (std::net::Ipv6Addr::UNSPECIFIED, 0).into()
     };
-    ctx.open_udp(Target::Connection(key), any, UdpOptions::default()).map_err(|error| {
-        NetError::Socket { operation: "opening a UDP socket", kind: error.kind() }
-    })
+    ctx.open_udp(Target::Connection(key), any, UdpOptions::default())
+        .map_err(|error| NetError::Socket { operation: "opening a UDP socket", kind: error.kind() })
 }

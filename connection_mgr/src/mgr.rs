@@ -1,13 +1,6 @@
 //! The table of connections, and what happens to them. Necko's class is `nsHttpConnectionMgr`.
 
-use std::{
-    cell::Cell,
-    collections::BTreeMap,
-    net::SocketAddr,
-    rc::Rc,
-    sync::Arc,
-    time::Instant,
-};
+use std::{cell::Cell, collections::BTreeMap, net::SocketAddr, rc::Rc, sync::Arc, time::Instant};
 
 use http3_session::{
     CertificateVerifier, ConnectParameters, Http3Conn, Http3ConnFactory, Http3Settings,
@@ -97,7 +90,7 @@ impl ConnectionMgr {
     fn process_new_transaction(
         &mut self,
         ctx: &mut Ctx<'_>,
-        info: ConnectionInfo,
+        info: &ConnectionInfo,
         transaction: Box<HttpTransaction>,
     ) {
         if self.shutting_down {
@@ -108,7 +101,7 @@ impl ConnectionMgr {
         transaction.set_owner(ctx.poster().waker(Target::Pending(transaction.id())));
         self.waiting.insert(transaction.id(), info.clone());
         self.entries.entry(info.clone()).or_default().pending.push(transaction);
-        self.process_pending_queue(ctx, &info);
+        self.process_pending_queue(ctx, info);
     }
 
     /// Necko's `ProcessPendingQForEntry`: dispatches what can be, and opens at most one connection.
@@ -194,7 +187,8 @@ impl ConnectionMgr {
         result: Result<Vec<SocketAddr>, String>,
     ) {
         let Some(entry) = self.entries.get_mut(info) else { return };
-        if !matches!(entry.half_open, HalfOpen::Resolving { attempt: wanted } if wanted == attempt) {
+        if !matches!(entry.half_open, HalfOpen::Resolving { attempt: wanted } if wanted == attempt)
+        {
             return;
         }
         entry.half_open = HalfOpen::Idle;
@@ -222,8 +216,7 @@ impl ConnectionMgr {
         let key = ConnectionKey::new(slot);
         log::debug!(target: "necko::mgr", "{info}: connecting to {peer}");
         self.lifetime.connections += 1;
-        let handle =
-            ConnectionHandle::new(ctx.poster().waker(Target::Reclaim(key)), &self.handles);
+        let handle = ConnectionHandle::new(ctx.poster().waker(Target::Reclaim(key)), &self.handles);
         let entry = self.entries.entry(info.clone()).or_default();
         entry.active = Some(key);
         let first = entry.pending.pop();
@@ -303,7 +296,8 @@ impl ConnectionMgr {
     }
 
     fn close_persistent_connections(&mut self, ctx: &mut Ctx<'_>) {
-        let keys: Vec<_> = self.connections.iter().map(|(slot, _)| ConnectionKey::new(slot)).collect();
+        let keys: Vec<_> =
+            self.connections.iter().map(|(slot, _)| ConnectionKey::new(slot)).collect();
         for key in keys {
             self.with_connection(ctx, key, |connection, _| connection.dont_reuse());
         }
@@ -403,14 +397,17 @@ impl SocketHandler for ConnectionMgr {
     fn on_socket_detached(&mut self, ctx: &mut Ctx<'_>, target: Target, reason: Detached) {
         let error = match reason {
             Detached::Shutdown => NetError::ShuttingDown,
-            Detached::Offline => {
-                NetError::Socket { operation: "staying online", kind: std::io::ErrorKind::NetworkDown }
-            }
+            Detached::Offline => NetError::Socket {
+                operation: "staying online",
+                kind: std::io::ErrorKind::NetworkDown,
+            },
             Detached::Failed(kind) => NetError::Socket { operation: "polling a UDP socket", kind },
             Detached::Closed => NetError::Aborted,
         };
         if let Target::Connection(key) = target {
-            self.with_connection(ctx, key, |connection, ctx| connection.on_stop_listening(ctx, error));
+            self.with_connection(ctx, key, |connection, ctx| {
+                connection.on_stop_listening(ctx, error);
+            });
         }
     }
 
@@ -436,7 +433,7 @@ impl SocketHandler for ConnectionMgr {
     fn on_event(&mut self, ctx: &mut Ctx<'_>, event: Event) {
         match event {
             Event::NewTransaction(info, transaction) => {
-                self.process_new_transaction(ctx, info, transaction);
+                self.process_new_transaction(ctx, &info, transaction);
             }
             Event::Resolved { attempt, info, result } => self.resolved(ctx, attempt, &info, result),
             Event::CertificateVerified(key, verdict) => {

@@ -1,6 +1,12 @@
 //! The manager and its connections with a scripted engine: every order of events, no peer, no cryptography.
 //! Each test ends with the check that nothing is left alive.
 
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking, its helpers included"
+)]
+
 use std::{
     net::SocketAddr,
     pin::Pin,
@@ -140,7 +146,10 @@ impl Drop for Fixture {
         self.snapshot().expect_empty().expect("nothing is left");
         for script in &self.scripts {
             script.take_calls();
-            assert!(script.holders() <= 2, "the fixture and the factory: no session holds an engine");
+            assert!(
+                script.holders() <= 2,
+                "the fixture and the factory: no session holds an engine"
+            );
         }
     }
 }
@@ -236,7 +245,11 @@ fn c3_a_closing_connection_keeps_its_socket_and_its_place_on_a_list() {
     assert!(!snapshot.entries[0].connections[0].active);
     let _next = fixture.fetch("one.example");
     fixture.settle();
-    assert_eq!(fixture.snapshot().connections(), 2, "a new one does not wait for the old one's end");
+    assert_eq!(
+        fixture.snapshot().connections(),
+        2,
+        "a new one does not wait for the old one's end"
+    );
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What the streams of a dying session are told (necko's `Http3Session::Shutdown`).
 
 use streams::Http3Stream;
-use transaction::{Closed, HttpTransaction, NetError};
+use transaction::{Closed, NetError, Restarts};
 
 /// How a stream ends with its session.
 #[derive(Debug)]
@@ -14,7 +14,7 @@ pub(crate) enum Failure {
 
 impl Failure {
     /// Ends `stream`; what may go again is added to `restarts`.
-    pub(crate) fn apply(self, stream: Http3Stream, restarts: &mut Vec<Box<HttpTransaction>>) {
+    pub(crate) fn apply(self, stream: Http3Stream, restarts: &mut Restarts) {
         match self {
             Self::Abort(error) => stream.abort_without_engine(error),
             Self::Close(error) => {

@@ -8,7 +8,7 @@ use transaction::{CertificateProblem, ErrorCode, NetError, ResponseHead, Timeout
 use crate::{
     http3_conn::{CloseReason, Http3Event},
     outcome::CloseCause,
-    session::SessionState,
+    session::{Intake, SessionState, Verification},
     stream_table::Queue,
     turn::Turn,
     verifier::{VerificationError, VerificationRequest},
@@ -23,12 +23,8 @@ impl Turn<'_, '_> {
             self.process_event(event)?;
         }
         // What events asked for (a reset, credit for what was read) leaves soon, not with the next packet.
-        let drained = (self.core.should_close || self.core.goaway) && self.core.streams.is_empty();
-        if self.core.streams.queue_len(Queue::ReadyForWrite) > 0
-            || (drained && self.core.state < SessionState::Closing)
-        {
-            self.core.resume_send = true;
-        }
+        let ready = self.core.streams.queue_len(Queue::ReadyForWrite) > 0;
+        self.core.resume_send |= ready || self.core.is_drained();
         Ok(())
     }
 
@@ -59,7 +55,7 @@ impl Turn<'_, '_> {
                 self.core.streams.requeue(Queue::QueuedStreams, Queue::ReadyForWrite);
             }
             Http3Event::AuthenticationNeeded => self.authentication_needed(),
-            Http3Event::GoawayReceived => self.core.goaway = true,
+            Http3Event::GoawayReceived => self.core.intake = Intake::Goaway,
             Http3Event::Connected => self.connected(),
             Http3Event::Closing(reason) => return self.closing(reason),
             Http3Event::Closed(reason) => return self.closed(reason),
@@ -95,7 +91,7 @@ impl Turn<'_, '_> {
     }
 
     fn authentication_needed(&mut self) {
-        if std::mem::replace(&mut self.core.authentication_started, true) {
+        if !matches!(self.core.verification, Verification::NotAskedFor) {
             return;
         }
         let chain = self.engine.peer_certificates();
@@ -106,9 +102,10 @@ impl Turn<'_, '_> {
             self.core.error = Some(missing.into_net_error(&host));
             let now = self.now();
             self.engine.authenticated(Err(problem), now);
+            self.core.verification = Verification::AskedFor;
             self.core.resume_send = true;
         } else {
-            self.core.verification = Some(VerificationRequest { host, chain });
+            self.core.verification = Verification::Wanted(VerificationRequest { host, chain });
         }
     }
 

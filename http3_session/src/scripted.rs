@@ -31,7 +31,10 @@ use crate::http3_conn::{
 
 /// What the session asked of the engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(missing_docs, reason = "each is the method of that name, with what matters of its arguments")]
+#[expect(
+    missing_docs,
+    reason = "each is the method of that name, with what matters of its arguments"
+)]
 pub enum Call {
     ProcessInput { datagrams: usize },
     Fetch { path: String, stream: StreamId },

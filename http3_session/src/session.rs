@@ -15,7 +15,7 @@ use std::{collections::VecDeque, net::SocketAddr, task::Waker, time::Instant};
 use serde::Serialize;
 use socket_transport::SocketIo;
 use streams::Http3Stream;
-use transaction::{HttpTransaction, NetError};
+use transaction::{HttpTransaction, NetError, Restarts};
 
 use crate::{
     close::failure_for,
@@ -39,6 +39,37 @@ pub enum SessionState {
     Closed,
 }
 
+/// Whether a session takes streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Intake {
+    Open,
+    /// No new streams; closes after the last (necko's `mShouldClose`).
+    ShouldClose,
+    /// The peer said that it takes no more; closes after the last.
+    Goaway,
+}
+
+/// The verification of the peer's certificate; asked for once.
+#[derive(Debug)]
+pub(crate) enum Verification {
+    NotAskedFor,
+    /// To be given to a worker.
+    Wanted(VerificationRequest),
+    AskedFor,
+}
+
+impl Verification {
+    fn take(&mut self) -> Option<VerificationRequest> {
+        if let Self::NotAskedFor = self {
+            return None;
+        }
+        match std::mem::replace(self, Self::AskedFor) {
+            Self::Wanted(request) => Some(request),
+            Self::NotAskedFor | Self::AskedFor => None,
+        }
+    }
+}
+
 /// What waits for the next `send_data`: the engine is touched nowhere else.
 #[derive(Debug)]
 pub(crate) enum Command {
@@ -55,18 +86,20 @@ pub(crate) struct Core {
     pub(crate) commands: VecDeque<Command>,
     /// What the session failed with; decides what its streams are told (necko's `mError`).
     pub(crate) error: Option<NetError>,
-    /// Failed before it was connected, and there is another address to try.
-    pub(crate) retry_elsewhere: bool,
-    pub(crate) goaway: bool,
-    /// No new streams; close after the last (necko's `mShouldClose`).
-    pub(crate) should_close: bool,
+    pub(crate) intake: Intake,
     pub(crate) deadline: Option<Instant>,
     /// `send_data` is wanted (necko's `ResumeSend`).
     pub(crate) resume_send: bool,
-    pub(crate) authentication_started: bool,
-    pub(crate) verification: Option<VerificationRequest>,
-    pub(crate) restarts: Vec<Box<HttpTransaction>>,
+    pub(crate) verification: Verification,
+    pub(crate) restarts: Restarts,
     pub(crate) peer: SocketAddr,
+}
+
+impl Core {
+    /// Takes no more streams and has none: time to close.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.state < SessionState::Closing && self.intake != Intake::Open && self.streams.is_empty()
+    }
 }
 
 /// A session over one QUIC connection. Lives on the socket thread, owned by its `HttpConnectionUdp`.
@@ -84,6 +117,8 @@ pub(crate) struct Core {
 pub struct Http3Session<H> {
     engine: Box<dyn Http3Conn>,
     core: Core,
+    /// Should it not get connected, there is another address to try.
+    retry_elsewhere: bool,
     /// Held while the session lives; dropping it posts the reclaim.
     handle: Option<H>,
 }
@@ -97,17 +132,14 @@ impl<H> Http3Session<H> {
             streams: StreamTable::default(),
             commands: VecDeque::new(),
             error: None,
-            retry_elsewhere: false,
-            goaway: false,
-            should_close: false,
+            intake: Intake::Open,
             deadline: None,
             resume_send: true,
-            authentication_started: false,
-            verification: None,
+            verification: Verification::NotAskedFor,
             restarts: Vec::new(),
             peer,
         };
-        Self { engine, core, handle: None }
+        Self { engine, core, retry_elsewhere: false, handle: None }
     }
 
     /// Takes the connection's handle into keeping (necko takes it from the first transaction).
@@ -117,7 +149,7 @@ impl<H> Http3Session<H> {
 
     /// Says that a failure to connect is no reason to fail requests: there is another address.
     pub fn set_retry_elsewhere(&mut self, retry: bool) {
-        self.core.retry_elsewhere = retry;
+        self.retry_elsewhere = retry;
     }
 
     /// Where the session stands.
@@ -127,7 +159,7 @@ impl<H> Http3Session<H> {
 
     /// Whether it takes another transaction (necko's `CanReuse`).
     pub fn can_reuse(&self) -> bool {
-        self.core.state == SessionState::Connected && !self.core.goaway && !self.core.should_close
+        self.core.state == SessionState::Connected && self.core.intake == Intake::Open
     }
 
     /// Takes a transaction over. `owner` makes what its application's wishes will wake.
@@ -141,8 +173,7 @@ impl<H> Http3Session<H> {
         transaction: Box<HttpTransaction>,
         owner: impl FnOnce(StreamKey) -> Waker,
     ) -> Result<(), Box<HttpTransaction>> {
-        let open = self.core.state < SessionState::Closing;
-        if !open || self.core.goaway || self.core.should_close {
+        if self.core.state >= SessionState::Closing || self.core.intake != Intake::Open {
             return Err(transaction);
         }
         let key = self.core.streams.insert(Http3Stream::new(transaction));
@@ -214,8 +245,8 @@ impl<H> Http3Session<H> {
 
     /// Takes no more streams and closes after the last one; without any, now.
     pub fn dont_reuse(&mut self) {
-        if self.core.state < SessionState::Closing && !self.core.goaway {
-            self.core.should_close = true;
+        if self.core.state < SessionState::Closing && self.core.intake == Intake::Open {
+            self.core.intake = Intake::ShouldClose;
             self.core.resume_send = true;
         }
     }
@@ -228,7 +259,7 @@ impl<H> Http3Session<H> {
     // Results.
 
     /// Transactions that ended here without a trace and are to be dispatched again.
-    pub fn take_restarts(&mut self) -> Vec<Box<HttpTransaction>> {
+    pub fn take_restarts(&mut self) -> Restarts {
         std::mem::take(&mut self.core.restarts)
     }
 
@@ -288,7 +319,7 @@ impl<H> Http3Session<H> {
         self.core.state = SessionState::Closing;
         self.core.commands.clear();
         self.command(Command::Close);
-        let retry = self.core.retry_elsewhere && !connected;
+        let retry = self.retry_elsewhere && !connected;
         for stream in self.core.streams.take_all() {
             let failure = failure_for(self.core.error.as_ref(), &stream, connected, retry);
             failure.apply(stream, &mut self.core.restarts);
@@ -301,7 +332,7 @@ impl<H> Http3Session<H> {
         self.core.deadline = None;
         self.core.resume_send = false;
         self.core.commands.clear();
-        self.core.verification = None;
+        self.core.verification = Verification::AskedFor;
         self.handle = None;
     }
 

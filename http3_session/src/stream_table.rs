@@ -83,7 +83,10 @@ impl StreamTable {
         keys.sort_by_key(|key| key.serial());
         self.by_id.clear();
         self.queues = Default::default();
-        keys.into_iter().filter_map(|key| self.entries.remove(key)).map(|entry| entry.stream).collect()
+        keys.into_iter()
+            .filter_map(|key| self.entries.remove(key))
+            .map(|entry| entry.stream)
+            .collect()
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -215,11 +215,9 @@ impl<'t, 'io> Turn<'t, 'io> {
 
     /// A session that takes no more streams closes in good order after its last one.
     fn close_if_drained(&mut self) {
-        let core = &mut *self.core;
-        let done = (core.should_close || core.goaway) && core.streams.is_empty();
-        if done && core.state < SessionState::Closing {
-            log::debug!(target: "necko::session", "{}: drained, closing", core.host);
-            core.state = SessionState::Closing;
+        if self.core.is_drained() {
+            log::debug!(target: "necko::session", "{}: drained, closing", self.core.host);
+            self.core.state = SessionState::Closing;
             self.close_engine();
         }
     }

@@ -46,9 +46,10 @@ impl Future for PendingResponse {
             return Poll::Ready(Err(NetError::Internal("polled after completion")));
         };
         match exchange.0.poll_head(cx.waker()) {
-            Poll::Ready(head) => Poll::Ready(
-                head.map(|head| Response { head, body: ResponseBody { exchange, rest: Bytes::new() } }),
-            ),
+            Poll::Ready(head) => Poll::Ready(head.map(|head| Response {
+                head,
+                body: ResponseBody { exchange, rest: Bytes::new() },
+            })),
             Poll::Pending => {
                 self.exchange = Some(exchange);
                 Poll::Pending

@@ -135,7 +135,9 @@ impl fmt::Display for CertificateProblem {
         f.write_str(match self {
             Self::Missing => "the server sent no certificate",
             Self::Expired => "the certificate has expired",
-            Self::NotYetValid => "the certificate is not valid yet (is this machine's clock right?)",
+            Self::NotYetValid => {
+                "the certificate is not valid yet (is this machine's clock right?)"
+            }
             Self::UnknownIssuer => "no trusted root signed the certificate",
             Self::WrongHost => "the certificate is for another host",
             Self::Revoked => "the certificate was revoked",
@@ -160,7 +162,9 @@ pub enum NetError {
         reason: String,
     },
     /// `NS_ERROR_CONNECTION_REFUSED`: nobody listens on that UDP port, or the host is unreachable.
-    #[error("{peer} refused the connection: nothing listens on that UDP port, or the way to it is closed")]
+    #[error(
+        "{peer} refused the connection: nothing listens on that UDP port, or the way to it is closed"
+    )]
     ConnectionRefused {
         /// The last address that was tried.
         peer: SocketAddr,

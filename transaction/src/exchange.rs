@@ -153,13 +153,11 @@ impl Exchange {
     /// Whether a head can be taken; registers `waker` if not.
     pub(crate) fn poll_head(&self, waker: &Waker) -> Poll<Result<ResponseHead, NetError>> {
         let mut state = self.state.lock();
-        match take_head(&mut state) {
-            Some(head) => Poll::Ready(head),
-            None => {
-                state.consumer = Some(waker.clone());
-                Poll::Pending
-            }
+        if let Some(head) = take_head(&mut state) {
+            return Poll::Ready(head);
         }
+        state.consumer = Some(waker.clone());
+        Poll::Pending
     }
 
     /// Blocks until a head can be taken.
@@ -261,10 +259,7 @@ fn take_head(state: &mut State) -> Option<Result<ResponseHead, NetError>> {
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        sync::atomic::AtomicUsize,
-        task::Wake,
-    };
+    use std::{sync::atomic::AtomicUsize, task::Wake};
 
     use super::*;
     use crate::pipe::CAPACITY;

@@ -13,12 +13,12 @@ use bytes::BytesMut;
 use http::Method;
 
 use crate::{
+    RequestBody,
     body::BodyReader,
     consumer::PendingResponse,
-    error::{NetError, Fault},
+    error::{Fault, NetError},
     exchange::{Exchange, Wishes},
     head::{RequestHead, ResponseHead},
-    RequestBody,
 };
 
 /// A transaction's number, for logs and for finding it in a queue. Unique within a handler.
@@ -78,23 +78,39 @@ pub struct HttpTransaction {
     segment: BytesMut,
 }
 
+/// Transactions that are to be dispatched again.
+pub type Restarts = Vec<Box<HttpTransaction>>;
+
 /// How far the present attempt got.
 #[derive(Debug, Default, Clone, Copy)]
 struct Progress {
     /// The head was given to an engine that can send.
     sent: bool,
-    /// A final response head arrived.
-    head_received: bool,
-    /// An interim head arrived: no restart from then on either.
-    anything_received: bool,
+    received: Received,
     body_received: u64,
     body_expected: Option<u64>,
+    /// The consumer has been told the end.
     finished: bool,
+}
+
+/// What arrived of the response's head.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Received {
+    #[default]
+    Nothing,
+    /// Interim heads only; no restart from then on either.
+    Interim,
+    /// The final head.
+    Head,
 }
 
 impl HttpTransaction {
     /// Makes an exchange: the half for the socket thread and the half for the application.
-    pub fn new(id: TransactionId, head: RequestHead, body: RequestBody) -> (Box<Self>, PendingResponse) {
+    pub fn new(
+        id: TransactionId,
+        head: RequestHead,
+        body: RequestBody,
+    ) -> (Box<Self>, PendingResponse) {
         let exchange = Exchange::new();
         let transaction = Self {
             id,
@@ -166,16 +182,16 @@ impl HttpTransaction {
     /// # Errors
     /// The head contradicts itself; the stream is to be reset and the transaction closed with this.
     pub fn set_response_head(&mut self, head: ResponseHead) -> Result<(), NetError> {
-        self.progress.anything_received = true;
-        if head.is_interim() {
-            return Ok(());
+        if self.progress.received == Received::Head {
+            return Err(NetError::MalformedResponse("a head after the final response head".into()));
         }
-        if self.progress.head_received {
-            return Err(NetError::MalformedResponse("a second final response head".into()));
+        if head.is_interim() {
+            self.progress.received = Received::Interim;
+            return Ok(());
         }
         self.progress.body_expected =
             head.body_length(self.head.method()).map_err(NetError::MalformedResponse)?;
-        self.progress.head_received = true;
+        self.progress.received = Received::Head;
         self.exchange.deliver_head(head);
         Ok(())
     }
@@ -252,9 +268,9 @@ impl HttpTransaction {
 
     /// The stream ended in good order: was that all?
     fn complete(&self) -> Result<(), NetError> {
-        let Progress { head_received, body_received, body_expected, .. } = self.progress;
+        let Progress { received, body_received, body_expected, .. } = self.progress;
         match body_expected {
-            _ if !head_received => {
+            _ if received != Received::Head => {
                 Err(NetError::MalformedResponse("the stream ended before a response head".into()))
             }
             Some(expected) if body_received < expected => Err(NetError::PartialTransfer {
@@ -268,9 +284,10 @@ impl HttpTransaction {
 
     /// An error as the consumer is to see it.
     fn describe(&self, error: NetError) -> NetError {
-        let own = matches!(error, NetError::PartialTransfer { .. } | NetError::MalformedResponse(_))
-            || (error.fault() == Fault::Local && !matches!(error, NetError::Socket { .. }));
-        if own || !self.progress.head_received {
+        let own =
+            matches!(error, NetError::PartialTransfer { .. } | NetError::MalformedResponse(_))
+                || (error.fault() == Fault::Local && !matches!(error, NetError::Socket { .. }));
+        if own || self.progress.received != Received::Head {
             return error;
         }
         NetError::PartialTransfer {
@@ -283,10 +300,12 @@ impl HttpTransaction {
     /// Whether this attempt left no trace with the consumer and may leave a second one with the server
     /// (necko's `nsHttpTransaction::Close`, the restart rules).
     fn may_restart(&self, error: &NetError) -> bool {
-        let unseen = !self.progress.anything_received && self.attempts < MAX_ATTEMPTS;
+        let unseen = self.progress.received == Received::Nothing && self.attempts < MAX_ATTEMPTS;
         let harmless = !self.progress.sent || self.head.method().is_safe();
         match error {
-            NetError::NetInterrupt { code } => unseen && *code == crate::ErrorCode::REQUEST_REJECTED,
+            NetError::NetInterrupt { code } => {
+                unseen && *code == crate::ErrorCode::REQUEST_REJECTED
+            }
             NetError::NetReset { .. } => unseen && harmless,
             _ => false,
         }

@@ -30,4 +30,4 @@ pub use consumer::{PendingResponse, Response, ResponseBody};
 pub use error::{CertificateProblem, ErrorCode, Fault, NetError, TimeoutPhase};
 pub use exchange::Wishes;
 pub use head::{InvalidRequest, Priority, RequestHead, ResponseHead};
-pub use http_transaction::{Closed, HttpTransaction, PipeFull, TransactionId, Writing};
+pub use http_transaction::{Closed, HttpTransaction, PipeFull, Restarts, TransactionId, Writing};
