@@ -177,7 +177,10 @@ mod tests {
     #[test]
     fn what_can_not_be_fetched_is_said_at_once() {
         for url in ["http://example.org/", "example.org", "https://u:p@example.org/", "https://"] {
-            assert!(matches!(Request::new(Method::GET, url), Err(NetError::InvalidUrl(_))), "{url}");
+            assert!(
+                matches!(Request::new(Method::GET, url), Err(NetError::InvalidUrl(_))),
+                "{url}"
+            );
         }
     }
 

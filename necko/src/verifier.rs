@@ -37,7 +37,8 @@ impl RootVerifier {
     /// # Errors
     /// The file can't be read, or holds no certificate that can be a root.
     pub fn from_pem_file(path: &Path) -> Result<Self, NetError> {
-        let problem = |what: String| NetError::InvalidRequest(format!("{}: {what}", path.display()));
+        let problem =
+            |what: String| NetError::InvalidRequest(format!("{}: {what}", path.display()));
         let certificates = CertificateDer::pem_file_iter(path)
             .and_then(Iterator::collect::<Result<Vec<_>, _>>)
             .map_err(|error| problem(format!("the root certificates can't be read: {error}")))?;
@@ -82,17 +83,17 @@ impl CertificateVerifier for RootVerifier {
     fn verify(&self, request: &VerificationRequest) -> Result<(), VerificationError> {
         let invalid =
             |problem, detail: &str| VerificationError { problem, detail: detail.to_owned() };
-        let name = ServerName::try_from(request.host.as_str())
-            .map_err(|_| invalid(CertificateProblem::WrongHost, "no certificate can name this host"))?;
+        let name = ServerName::try_from(request.host.as_str()).map_err(|_| {
+            invalid(CertificateProblem::WrongHost, "no certificate can name this host")
+        })?;
         let mut chain = request.chain.iter().map(|der| CertificateDer::from(der.as_slice()));
         let leaf = chain
             .next()
             .ok_or_else(|| invalid(CertificateProblem::Missing, "no certificate was sent"))?;
         let intermediates: Vec<_> = chain.collect();
-        let now = Clock::system()
-            .wall()
-            .duration_since(std::time::UNIX_EPOCH)
-            .map_err(|_| invalid(CertificateProblem::NotYetValid, "this machine's clock is before 1970"))?;
+        let now = Clock::system().wall().duration_since(std::time::UNIX_EPOCH).map_err(|_| {
+            invalid(CertificateProblem::NotYetValid, "this machine's clock is before 1970")
+        })?;
         self.verifier()?
             .verify_server_cert(&leaf, &intermediates, &name, &[], UnixTime::since_unix_epoch(now))
             .map(|_| ())
