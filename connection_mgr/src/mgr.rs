@@ -97,11 +97,20 @@ impl ConnectionMgr {
             transaction.fail(NetError::ShuttingDown);
             return;
         }
+        self.enqueue(ctx, info, transaction);
+        self.process_pending_queue(ctx, info);
+    }
+
+    fn enqueue(
+        &mut self,
+        ctx: &Ctx<'_>,
+        info: &ConnectionInfo,
+        transaction: Box<HttpTransaction>,
+    ) {
         self.lifetime.transactions += 1;
         transaction.set_owner(ctx.poster().waker(Target::Pending(transaction.id())));
         self.waiting.insert(transaction.id(), info.clone());
         self.entries.entry(info.clone()).or_default().pending.push(transaction);
-        self.process_pending_queue(ctx, info);
     }
 
     /// Necko's `ProcessPendingQForEntry`: dispatches what can be, and opens at most one connection.
@@ -253,8 +262,11 @@ impl ConnectionMgr {
         if let Some(request) = aftermath.verification {
             self.verify(ctx, key, request);
         }
+        let restarted = !aftermath.restarts.is_empty();
         for transaction in aftermath.restarts {
-            ctx.poster().post(Event::NewTransaction(info.clone(), transaction));
+            // Not by an event: while one is on its way, the reclaim could find the entry empty and forget
+            // it, and with it the addresses that were not tried.
+            self.enqueue(ctx, &info, transaction);
         }
         if aftermath.connected {
             self.report_http3_connection(&info);
@@ -264,7 +276,7 @@ impl ConnectionMgr {
         if left && let Some(error) = aftermath.failed_to_connect {
             self.connection_failed(&info, &error);
         }
-        if aftermath.connected || left {
+        if aftermath.connected || left || restarted {
             self.process_pending_queue(ctx, &info);
         }
     }

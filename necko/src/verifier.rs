@@ -107,7 +107,9 @@ fn problem_of(error: &rustls::Error) -> VerificationError {
         rustls::Error::InvalidCertificate(error) => match error {
             E::Expired | E::ExpiredContext { .. } => CertificateProblem::Expired,
             E::NotValidYet | E::NotValidYetContext { .. } => CertificateProblem::NotYetValid,
-            E::UnknownIssuer => CertificateProblem::UnknownIssuer,
+            // A root of the right name that did not sign it is as good as none: an authority that was
+            // made anew under its old name, for one.
+            E::UnknownIssuer | E::BadSignature => CertificateProblem::UnknownIssuer,
             E::NotValidForName | E::NotValidForNameContext { .. } => CertificateProblem::WrongHost,
             E::Revoked => CertificateProblem::Revoked,
             _ => CertificateProblem::Invalid,

@@ -21,6 +21,10 @@ pub(crate) enum Phase {
     Closed,
 }
 
+/// The code with which neqo closes for errors that are no fault of the peer's. It is none of HTTP/3's, and
+/// we never close with it.
+const NEQOS_OWN_FAULT: u64 = 3;
+
 /// Translates events and follows what they say about the connection.
 #[derive(Debug)]
 pub(crate) struct Events {
@@ -112,6 +116,13 @@ impl Events {
                 self.phase = Phase::Connected;
                 Some(Http3Event::Connected)
             }
+            // neqo tripped over itself: the peer's close came together with stream data, and the streams
+            // were gone when their events were looked at. Until the true reason follows, with `Closed`,
+            // nothing new may be asked for.
+            Http3State::Closing(neqo_transport::CloseReason::Application(NEQOS_OWN_FAULT)) => {
+                self.phase = Phase::Closing;
+                Some(Http3Event::GoawayReceived)
+            }
             Http3State::Closing(reason) => {
                 self.phase = Phase::Closing;
                 Some(Http3Event::Closing(close_reason::translate(&reason, &self.our_words)))
@@ -134,5 +145,28 @@ fn head(stream: StreamId, headers: &[neqo_common::Header], fin: bool) -> Http3Ev
     match headers::response(headers) {
         Ok((status, headers)) => Http3Event::HeaderReady { stream, status, headers, fin },
         Err(what) => Http3Event::MalformedHead { stream, what },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use neqo_transport::CloseReason;
+
+    use super::*;
+
+    #[test]
+    fn after_the_close_only_its_end_is_told() {
+        let mut events = Events::new();
+        let reason = || CloseReason::Application(0x100);
+        let closing =
+            events.translate(Http3ClientEvent::StateChange(Http3State::Closing(reason())));
+        assert!(matches!(closing, Some(Http3Event::Closing(_))));
+        assert!(events.translate(Http3ClientEvent::AuthenticationNeeded).is_none());
+        assert!(!events.take_authentication());
+        assert!(events.translate(Http3ClientEvent::RequestsCreatable).is_none());
+        let stream_id = neqo_http3::StreamId::new(0);
+        assert!(events.translate(Http3ClientEvent::DataWritable { stream_id }).is_none());
+        let closed = events.translate(Http3ClientEvent::StateChange(Http3State::Closed(reason())));
+        assert!(matches!(closed, Some(Http3Event::Closed(_))));
     }
 }

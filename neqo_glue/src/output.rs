@@ -54,9 +54,7 @@ impl Outlet {
                 Some(held) => held,
                 None => match client.process_output(now) {
                     Output::Datagram(datagram) => datagram,
-                    Output::Callback(delay) => {
-                        return EngineOutput::Callback(delay.max(MIN_CALLBACK));
-                    }
+                    Output::Callback(delay) => return callback(delay),
                     Output::None => return EngineOutput::None,
                 },
             };
@@ -75,5 +73,21 @@ impl Outlet {
             IpAddr::V6(_) => HEADERS_V6,
         };
         self.max_packet.is_some_and(|max| datagram.len() + headers > usize::from(max))
+    }
+}
+
+fn callback(delay: Duration) -> EngineOutput {
+    EngineOutput::Callback(delay.max(MIN_CALLBACK))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timer_is_never_due_at_once() {
+        assert_eq!(callback(Duration::ZERO), EngineOutput::Callback(MIN_CALLBACK));
+        let second = Duration::from_secs(1);
+        assert_eq!(callback(second), EngineOutput::Callback(second));
     }
 }

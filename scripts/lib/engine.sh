@@ -202,9 +202,11 @@ compile_nss() {
     # NSS's programs look for its libraries in `lib` beside themselves. Written
     # as RPATH this also holds for what libraries load in turn (libsoftokn3,
     # libsqlite3); the default, RUNPATH, does not.
-    # NSS carries the zlib that one of its programs wants.
+    # NSS carries the zlib that one of its programs wants. What newer compilers
+    # warn about is for NSS's own people to mend, and stops nobody here.
     env -u CFLAGS -u CXXFLAGS -u NSS_DIR LDFLAGS=-Wl,--disable-new-dtags \
-        ./build.sh -o --static -Ddisable_tests=1 -Duse_system_zlib=0 --python python3 -j "$(nproc)"
+        ./build.sh -o --static \
+        -Ddisable_tests=1 -Duse_system_zlib=0 -Ddisable_werror=1 --python python3 -j "$(nproc)"
 }
 
 built_so_far() { tail -c 400 "$BUILD_LOG" | tr '\r' '\n' | sed -n 's/^\(\[[0-9]*\/[0-9]*\]\).*/\1/p' | tail -n 1; }

@@ -35,7 +35,9 @@ static LOGGER: OnceLock<Logger> = OnceLock::new();
 /// Chooses the logger: this one for `-v`, else `env_logger` for `RUST_LOG` (without it, errors only).
 pub(crate) fn start(verbosity: u8) {
     if verbosity == 0 {
-        let filter = env_logger::Env::default().default_filter_or("error");
+        // What that crate reports is in the error of the transfer as well.
+        let quiet = "error,rustls_platform_verifier=off";
+        let filter = env_logger::Env::default().default_filter_or(quiet);
         // Nobody installed another one.
         let _ = env_logger::Builder::from_env(filter).try_init();
         return;
@@ -125,11 +127,24 @@ impl Log for Logger {
         } else {
             let layer = layer(record.target());
             let severity = if record.level() <= Level::Warn { "warning: " } else { "" };
-            write_lines('*', &[format!("{layer:<16} {severity}{}", record.args())]);
+            let mut message = record.args().to_string();
+            if !self.all {
+                shorten(&mut message);
+            }
+            write_lines('*', &[format!("{layer:<16} {severity}{message}")]);
         }
     }
 
     fn flush(&self) {}
+}
+
+/// Keeps one record on a line or two of a screen.
+fn shorten(message: &mut String) {
+    const LONGEST: usize = 200;
+    if message.len() > LONGEST {
+        message.truncate(message.floor_char_boundary(LONGEST));
+        message.push_str("...");
+    }
 }
 
 /// The lowest level that is shown of a target.
@@ -171,6 +186,15 @@ mod tests {
         assert_eq!(most_detailed("neqo_transport::connection", true), LevelFilter::Debug);
         assert_eq!(most_detailed("mio::poll", true), LevelFilter::Warn);
         assert_eq!(most_detailed("necko::session", true), LevelFilter::Trace);
+    }
+
+    #[test]
+    fn long_records_are_cut_between_characters() {
+        let mut message = "ü".repeat(150);
+        shorten(&mut message);
+        assert_eq!(message, "ü".repeat(100) + "...");
+        shorten(&mut message);
+        assert!(message.ends_with("ü..."));
     }
 
     #[test]

@@ -24,6 +24,9 @@ fn post() -> RequestHead {
 /// `DataWritable`. Answers what the server received.
 fn upload(pair: &mut Pair<Http3Server>, body: &[u8], slice: usize) -> Vec<u8> {
     let stream = pair.client.fetch(&post(), pair.now).unwrap();
+    // Each stream has a `DataWritable` to begin with, which must not be the one that helps later.
+    pair.collect();
+    pair.events.clear();
     let (mut rest, mut received) = (body, Vec::new());
     let (mut writable, mut ended) = (true, false);
     for _ in 0..20_000 {
@@ -53,8 +56,7 @@ fn upload(pair: &mut Pair<Http3Server>, body: &[u8], slice: usize) -> Vec<u8> {
     panic!("stuck with {} bytes left", rest.len());
 }
 
-/// Every small window, so that each number of bytes that may be left over is met. With one or two bytes
-/// left neqo takes nothing, and watches for room only if it was asked once more.
+/// Every small window, so that each number of bytes that may be left over is met.
 #[test]
 fn an_upload_through_a_small_window_never_gets_stuck() {
     let body: Vec<u8> = (0..700_u16).map(|n| n.to_le_bytes()[0]).collect();
@@ -64,6 +66,18 @@ fn an_upload_through_a_small_window_never_gets_stuck() {
             .max_data(window.max(90));
         let mut pair = Pair::connected(Http3Settings::default(), http3_server(small));
         assert_eq!(upload(&mut pair, &body, usize::MAX), body, "window {window}");
+    }
+}
+
+/// The largest frame with a short head is 16,386 bytes. A window of two more, behind the request's head,
+/// leaves two bytes: too few for a frame, but enough that neqo reports no others, unless asked once more.
+#[test]
+fn an_upload_does_not_get_stuck_on_two_bytes() {
+    let body: Vec<u8> = (0..20_000_u16).map(|n| n.to_le_bytes()[0]).collect();
+    for window in 16_388..16_460 {
+        let small = ConnectionParameters::default().max_stream_data(StreamType::BiDi, true, window);
+        let mut pair = Pair::connected(Http3Settings::default(), http3_server(small));
+        assert!(upload(&mut pair, &body, usize::MAX) == body, "window {window}");
     }
 }
 

@@ -134,8 +134,11 @@ fn a_close_before_the_first_datagram_ends_the_connection() {
 fn a_long_reason_phrase_is_cut_between_characters() {
     let mut pair = raw_server();
     pair.run(SECOND / 10);
-    pair.client.close(ErrorCode::INTERNAL_ERROR, &"ü".repeat(1000), pair.now);
+    pair.client.close(ErrorCode::INTERNAL_ERROR, &format!("x{}", "ü".repeat(1000)), pair.now);
     pair.run(SECOND / 10);
+    let told = format!("x{}", "ü".repeat(99));
+    assert!(pair.take(|event| matches!(event,
+        Http3Event::Closing(CloseReason::Application { reason, .. }) if *reason == told)));
     let state = pair.peer.connection.state().clone();
     assert!(matches!(state, State::Draining { .. } | State::Closed(_)), "{state:?}");
 }

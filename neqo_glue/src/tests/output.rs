@@ -1,6 +1,9 @@
 //! Batches, sizes of packets, and the log of a connection.
 
-use std::time::Duration;
+use std::{
+    io::{self, Write},
+    time::Duration,
+};
 
 use http::{HeaderMap, Method};
 use http3_session::{EngineOutput, Http3Conn as _, Http3Event, Http3Settings};
@@ -94,13 +97,27 @@ fn a_folder_that_can_not_be_made_costs_only_the_log() {
     drop(Pair::connected(settings, http3_server(ConnectionParameters::default())));
 }
 
-/// `/dev/full` opens, and fails each write.
+/// A disk with room for so many bytes.
+struct SmallDisk(usize);
+
+impl Write for SmallDisk {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 = self.0.checked_sub(bytes.len()).ok_or(io::ErrorKind::StorageFull)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 #[test]
 fn a_full_disk_ends_the_log_and_not_the_program() {
-    let mut pair = server();
-    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
-    pair.client.log_to(full, pair.now);
-    pair.client.fetch(&get("/"), pair.now).unwrap();
-    pair.run(SECOND);
-    assert!(!pair.take(|event| matches!(event, Http3Event::Closing(_))));
+    for room in [0, 600, 2000] {
+        let mut pair = server();
+        pair.client.log_to(SmallDisk(room), pair.now);
+        pair.client.fetch(&get("/"), pair.now).unwrap();
+        pair.run(SECOND);
+        assert!(!pair.take(|event| matches!(event, Http3Event::Closing(_))));
+    }
 }

@@ -82,7 +82,14 @@ impl<H: SocketHandler> Node for Stack<H> {
     }
 
     fn next_deadline(&self) -> Option<Instant> {
-        if self.stopped { None } else { self.service.next_deadline() }
+        if self.stopped {
+            None
+        } else if self.service.has_work() {
+            // Posted since the last turn, by whoever looked meanwhile: time must not jump over it.
+            Some(self.service.clock().now())
+        } else {
+            self.service.next_deadline()
+        }
     }
 }
 
