@@ -1,0 +1,365 @@
+//! Requests and responses of one connection.
+//!
+//! ```text
+//!                    Headers                      Finished
+//!    (stream) ─┬── GET, HEAD ──▶ transfer            │
+//!              ├── POST, PUT ──▶ upload ─────────────▶ transfer ──▶ (FIN is with the engine)
+//!              ├── others, malformed ──▶ transfer (405, 400)                │ collected
+//!              └── after GOAWAY ──▶ rejected                                ▼
+//!                                                                       forgotten
+//!    Reset by the client, or stopped: upload and transfer are dropped at once
+//! ```
+//!
+//! The engine's events are edges: "readable" and "writable" come once, and not again before all was
+//! read or the stream was blocked. So whatever a budget interrupts is remembered here.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use quiche::h3::{self, Event};
+
+use crate::{
+    connection::Connection,
+    engine::{H3_NO_ERROR, H3_REQUEST_CANCELLED, H3_REQUEST_REJECTED, Quiche, TransferEngine},
+    keyed::Key,
+    origin::Origin,
+    priority::Priority,
+    requests::{Method, Request, check_trailers, stated_method},
+    transfers::Progress,
+    uploads::Upload,
+};
+
+/// The budgets of a visit: events, bytes of request bodies, bytes of response bodies.
+const EVENTS: usize = 128;
+const UPLOAD_BYTES: usize = 512 * 1024;
+const BODY_BYTES: usize = 256 * 1024;
+
+/// What goes on, on which streams.
+pub(crate) struct Exchange {
+    owner: Key<Connection>,
+    /// Request streams that the engine has not collected: those that are being read or answered, and
+    /// those whose answer has not arrived as a whole.
+    open: BTreeSet<u64>,
+    /// How many were left when `open` was last compared with the engine.
+    swept: usize,
+    /// The lowest request stream that has not been seen.
+    next_stream: u64,
+    /// After GOAWAY, requests from this stream on are rejected.
+    first_rejected: Option<u64>,
+    uploads: BTreeMap<u64, Upload>,
+    /// Uploads with bytes to read, in the order in which they are served.
+    readable: VecDeque<u64>,
+    /// Streams whose response can go on although the engine has not said so.
+    runnable: Vec<u64>,
+    unfinished: bool,
+}
+
+impl Exchange {
+    pub(crate) fn new(owner: Key<Connection>) -> Self {
+        Self {
+            owner,
+            open: BTreeSet::new(),
+            swept: 0,
+            next_stream: 0,
+            first_rejected: None,
+            uploads: BTreeMap::new(),
+            readable: VecDeque::new(),
+            runnable: Vec::new(),
+            unfinished: false,
+        }
+    }
+
+    /// Whether no stream is open.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.open.is_empty()
+    }
+
+    pub(crate) fn open_streams(&self) -> usize {
+        self.open.len()
+    }
+
+    pub(crate) fn uploads(&self) -> usize {
+        self.uploads.len()
+    }
+
+    /// Whether a budget has interrupted the last visit.
+    pub(crate) fn is_unfinished(&self) -> bool {
+        self.unfinished
+    }
+
+    /// The response on a stream can go on for a reason that the engine does not know.
+    pub(crate) fn continue_stream(&mut self, stream: u64) {
+        self.runnable.push(stream);
+    }
+
+    pub(crate) fn reject_new_requests(&mut self) {
+        self.first_rejected = Some(self.next_stream);
+    }
+
+    pub(crate) fn first_rejected(&self) -> u64 {
+        self.first_rejected.unwrap_or(self.next_stream)
+    }
+
+    /// Takes requests, pulls request bodies, pushes responses, each within its budget.
+    pub(crate) fn run(&mut self, mut engine: Quiche<'_>, origin: &mut Origin) {
+        let (mut events, mut bytes) = (EVENTS, UPLOAD_BYTES);
+        loop {
+            self.take_events(&mut engine, origin, &mut events);
+            if self.readable.is_empty() || bytes == 0 || events == 0 {
+                break;
+            }
+            // May bring the end of a body to light, which is an event.
+            self.pull_bodies(&mut engine, origin, &mut bytes);
+        }
+        self.drop_stopped_uploads(&mut engine, origin);
+        self.push_responses(&mut engine, origin);
+        self.unfinished |= events == 0 || !self.readable.is_empty();
+        // Looking at all streams costs as much as there are: done when they may have doubled.
+        if self.open.len() > 2 * self.swept + 16 {
+            self.forget_collected(&mut engine);
+        }
+    }
+
+    /// The connection has ended, and everything on it.
+    pub(crate) fn abandon(&mut self, origin: &mut Origin) {
+        for stream in std::mem::take(&mut self.open) {
+            origin.transfers.cancel(self.owner, stream);
+            if self.uploads.remove(&stream).is_some() {
+                origin.totals.uploads_cancelled += 1;
+            }
+        }
+        self.readable.clear();
+        self.runnable.clear();
+        self.unfinished = false;
+    }
+
+    /// Forgets the streams of which the engine says that everything has arrived.
+    pub(crate) fn forget_collected(&mut self, engine: &mut Quiche<'_>) {
+        self.open.retain(|stream| !engine.is_collected(*stream));
+        self.swept = self.open.len();
+    }
+}
+
+/// Requests.
+impl Exchange {
+    fn take_events(&mut self, engine: &mut Quiche<'_>, origin: &mut Origin, budget: &mut usize) {
+        while *budget > 0 {
+            *budget -= 1;
+            match engine.http.poll(engine.quic) {
+                Ok((stream, event)) => self.on_event(engine, origin, stream, event),
+                Err(h3::Error::Done) => return *budget = (*budget).max(1),
+                // The engine has closed the connection with the code that belongs to the error.
+                Err(error) => return log::debug!("connection {:?}: {error}", self.owner),
+            }
+        }
+    }
+
+    fn on_event(
+        &mut self,
+        engine: &mut Quiche<'_>,
+        origin: &mut Origin,
+        stream: u64,
+        event: Event,
+    ) {
+        match event {
+            Event::Headers { list, more_frames } if self.open.insert(stream) => {
+                self.next_stream = self.next_stream.max(stream + 4);
+                self.on_request(engine, origin, stream, &list, more_frames);
+            }
+            Event::Headers { list, .. } => {
+                if let Err(reason) = check_trailers(&list) {
+                    self.refuse(engine, origin, stream, Method::Upload, reason);
+                }
+            }
+            Event::Data => match self.uploads.get_mut(&stream) {
+                Some(upload) if !upload.readable => {
+                    upload.readable = true;
+                    self.readable.push_back(stream);
+                }
+                Some(_) => {}
+                // A body that nobody asked for: the client may keep the rest of it.
+                None => engine.stop_reading(stream, H3_NO_ERROR),
+            },
+            Event::Finished => self.on_upload_finished(origin, stream),
+            Event::Reset(code) => {
+                log::debug!("connection {:?}, stream {stream}: reset, code {code:#x}", self.owner);
+                self.on_cancelled(engine, origin, stream);
+            }
+            Event::PriorityUpdate => self.on_priority_update(engine, origin, stream),
+            Event::GoAway => {}
+        }
+    }
+
+    fn on_request(
+        &mut self,
+        engine: &mut Quiche<'_>,
+        origin: &mut Origin,
+        stream: u64,
+        fields: &[h3::Header],
+        more_frames: bool,
+    ) {
+        if self.first_rejected.is_some_and(|first| stream >= first) {
+            engine.stop_reading(stream, H3_REQUEST_REJECTED);
+            return engine.reset(stream, H3_REQUEST_REJECTED);
+        }
+        origin.totals.requests += 1;
+        let request = match Request::parse(fields) {
+            Ok(request) => request,
+            Err(reason) => {
+                return self.refuse(engine, origin, stream, stated_method(fields), reason);
+            }
+        };
+        log::info!("connection {:?}, stream {stream}: {}", self.owner, request.summary());
+        match request.method {
+            Method::Get | Method::Head => {
+                let update = engine.http.take_last_priority_update(stream).ok();
+                let priority = update.map_or(request.priority, |value| Priority::parse(&value));
+                origin.serve(self.owner, stream, Request { priority, ..request });
+                self.runnable.push(stream);
+            }
+            Method::Upload => {
+                self.uploads.insert(stream, Upload::new(&request));
+                if !more_frames {
+                    self.on_upload_finished(origin, stream);
+                }
+            }
+            Method::Unknown => {
+                let text = "this server only knows GET, HEAD, POST, PUT";
+                origin.text(self.owner, stream, Method::Unknown, 405, text);
+                self.runnable.push(stream);
+            }
+        }
+    }
+
+    /// A malformed request, or body.
+    fn refuse(
+        &mut self,
+        engine: &mut Quiche<'_>,
+        origin: &mut Origin,
+        stream: u64,
+        method: Method,
+        reason: &'static str,
+    ) {
+        log::info!("connection {:?}, stream {stream}: malformed: {reason}", self.owner);
+        let was_upload = self.uploads.remove(&stream).is_some();
+        if was_upload {
+            engine.stop_reading(stream, H3_NO_ERROR);
+        }
+        // An answer that is under way is not taken back.
+        if was_upload || !origin.transfers.contains(self.owner, stream) {
+            origin.text(self.owner, stream, method, 400, reason);
+            self.runnable.push(stream);
+        }
+    }
+
+    /// The client takes its request back, or wants no answer.
+    fn on_cancelled(&mut self, engine: &mut Quiche<'_>, origin: &mut Origin, stream: u64) {
+        let had_upload = self.uploads.remove(&stream).is_some();
+        origin.totals.uploads_cancelled += u64::from(had_upload);
+        if origin.transfers.cancel(self.owner, stream) || had_upload {
+            engine.reset(stream, H3_REQUEST_CANCELLED);
+            engine.stop_reading(stream, H3_REQUEST_CANCELLED);
+        }
+    }
+
+    fn on_priority_update(&mut self, engine: &mut Quiche<'_>, origin: &mut Origin, stream: u64) {
+        // For a stream that is still to come the value waits in the engine.
+        if self.open.contains(&stream)
+            && let Ok(value) = engine.http.take_last_priority_update(stream)
+        {
+            let priority = Priority::parse(&value);
+            origin.transfers.set_priority(self.owner, stream, priority);
+            engine.set_priority(stream, priority);
+        }
+    }
+}
+
+/// Request bodies.
+impl Exchange {
+    /// Reads in turns, so that one fast client's upload leaves room for its others.
+    fn pull_bodies(&mut self, engine: &mut Quiche<'_>, origin: &mut Origin, budget: &mut usize) {
+        while *budget > 0
+            && let Some(stream) = self.readable.pop_front()
+        {
+            let Some(upload) = self.uploads.get_mut(&stream) else { continue };
+            match engine.http.recv_body(engine.quic, stream, &mut origin.scratch) {
+                Ok(count) => {
+                    *budget = budget.saturating_sub(count);
+                    origin.totals.upload_bytes += count as u64;
+                    self.readable.push_back(stream);
+                    let bytes = origin.scratch.get(..count).unwrap_or_default();
+                    if let Err(reason) = upload.take(bytes) {
+                        self.refuse(engine, origin, stream, Method::Upload, reason);
+                    }
+                }
+                Err(h3::Error::Done) => upload.readable = false,
+                Err(error) => {
+                    log::debug!("connection {:?}, stream {stream}: {error}", self.owner);
+                    upload.readable = false;
+                }
+            }
+        }
+    }
+
+    /// A client that wants no answer ends its upload. The engine reports a stopped stream as writable,
+    /// but not if it has been reported as writable before: so those that have nothing to send yet are
+    /// asked.
+    fn drop_stopped_uploads(&mut self, engine: &mut Quiche<'_>, origin: &mut Origin) {
+        let is_stopped = |stream: &u64| !engine.takes_more(*stream);
+        let stopped: Vec<u64> = self.uploads.keys().copied().filter(is_stopped).collect();
+        for stream in stopped {
+            self.on_cancelled(engine, origin, stream);
+            engine.release(stream);
+        }
+    }
+
+    fn on_upload_finished(&mut self, origin: &mut Origin, stream: u64) {
+        // The end of a GET request, for one, needs no answer of its own.
+        let Some(upload) = self.uploads.remove(&stream) else { return };
+        match upload.finish() {
+            Ok(length) => origin.received(self.owner, stream, length, upload.priority),
+            Err(reason) => origin.text(self.owner, stream, Method::Upload, 400, reason),
+        }
+        self.runnable.push(stream);
+    }
+}
+
+/// Response bodies.
+impl Exchange {
+    fn push_responses(&mut self, engine: &mut Quiche<'_>, origin: &mut Origin) {
+        self.unfinished = false;
+        let mut budget = BODY_BYTES;
+        for stream in std::mem::take(&mut self.runnable) {
+            self.push_response(engine, origin, stream, &mut budget);
+        }
+        while budget > 0
+            && let Some(stream) = engine.quic.stream_writable_next()
+        {
+            self.push_response(engine, origin, stream, &mut budget);
+        }
+        self.unfinished |= budget == 0;
+    }
+
+    fn push_response(
+        &mut self,
+        engine: &mut Quiche<'_>,
+        origin: &mut Origin,
+        stream: u64,
+        budget: &mut usize,
+    ) {
+        let Origin { transfers, disk, .. } = origin;
+        match transfers.advance(self.owner, stream, engine, disk, budget) {
+            Progress::Waiting | Progress::Blocked | Progress::Done => {}
+            Progress::Budget => {
+                self.runnable.push(stream);
+                self.unfinished = true;
+            }
+            // A stream without a response: the client may have stopped it, which the engine reports
+            // in this way alone. (And for a finished one, a late event.)
+            Progress::Unknown if engine.takes_more(stream) => {}
+            Progress::Unknown | Progress::Ended => {
+                self.on_cancelled(engine, origin, stream);
+                engine.release(stream);
+            }
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! What the whole-stack tests share.
+
+pub mod loopback;
+pub mod simulated;

@@ -1,0 +1,89 @@
+//! The library under test, as most tests use it.
+
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
+
+use necko::{
+    FixedAddresses, HttpHandler, NetError, PendingResponse, Response, Settings, Snapshot,
+    Verification,
+};
+
+use super::{
+    pattern,
+    time::{DEADLINE, block_on, wait_until},
+};
+
+/// Settings that are being put together.
+#[derive(Clone)]
+pub struct Client {
+    settings: Settings,
+    addresses: FixedAddresses,
+}
+
+impl Client {
+    /// Trusts the certificates of a PEM file alone.
+    pub fn trusting(ca: &Path) -> Self {
+        let verification = Verification::RootsFile(ca.to_owned());
+        let settings = Settings { verification, ..Settings::default() };
+        Self { settings, addresses: FixedAddresses::new() }
+    }
+
+    /// Names the addresses of a host.
+    #[must_use]
+    pub fn at(mut self, host: &str, addresses: &[SocketAddr]) -> Self {
+        let port = addresses.first().map_or(443, SocketAddr::port);
+        self.addresses.set(host, port, addresses.to_vec());
+        self
+    }
+
+    /// Names one of localhost's addresses, so that it doesn't matter how this machine orders them.
+    #[must_use]
+    pub fn to(self, address: SocketAddr) -> Self {
+        self.at("localhost", &[address])
+    }
+
+    /// Ends connections after so much silence.
+    #[must_use]
+    pub fn idle_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.http3.idle_timeout = timeout;
+        self
+    }
+
+    /// Starts a handler.
+    #[track_caller]
+    pub fn start(mut self) -> HttpHandler {
+        self.settings.resolver = Arc::new(self.addresses);
+        HttpHandler::new(self.settings).expect("a handler")
+    }
+}
+
+/// Waits for a response's head.
+///
+/// # Errors
+/// How the request failed.
+#[track_caller]
+pub fn fetch(pending: Result<PendingResponse, NetError>) -> Result<Response, NetError> {
+    block_on(DEADLINE, pending?)
+}
+
+/// Reads a body to its end and compares it with the pattern; answers its length.
+///
+/// # Errors
+/// How the response broke off.
+#[track_caller]
+pub fn read_to_end(response: Response) -> Result<u64, NetError> {
+    let mut body = response.into_body();
+    let mut check = pattern::Check::new();
+    while let Some(piece) = block_on(DEADLINE, body.chunk())? {
+        check.take(&piece);
+    }
+    Ok(check.length())
+}
+
+/// Waits until nothing is alive on the handler's socket thread.
+#[track_caller]
+pub fn wait_until_empty(handler: &HttpHandler) -> Snapshot {
+    wait_until(DEADLINE, "nothing is alive on the socket thread", || {
+        let snapshot = handler.snapshot().expect("it answers");
+        snapshot.expect_empty().is_ok().then_some(snapshot)
+    })
+}

@@ -1,0 +1,48 @@
+//! Fixtures for tests on real sockets: our programs, started as processes, and peers of other making.
+//!
+//! ```text
+//!   ServerProcess   necko-server (quiche)      NeckoCommand   necko (neqo)
+//!   QuinnServer     h3 on quinn, in process    QuinnClient    the same, as a client
+//!   Caddy           Debian's caddy (quic-go)   Chromium       Debian's chromium
+//! ```
+//!
+//! Every wait is for the event itself (a line on a pipe, the end of a process, a message) and has a
+//! deadline. What a fixture starts ends when the fixture is dropped.
+
+#![expect(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::missing_panics_doc,
+    reason = "fixtures fail like the test that uses them"
+)]
+
+mod caddy;
+mod certificates;
+mod chromium;
+mod client;
+mod necko_command;
+pub mod pattern;
+mod peers;
+mod process;
+mod programs;
+mod quinn_client;
+mod quinn_server;
+mod quinn_service;
+mod resources;
+mod server_process;
+mod time;
+
+pub use caddy::Caddy;
+pub use certificates::{Identity, TestCa};
+pub use chromium::Chromium;
+pub use client::{Client, fetch, read_to_end, wait_until_empty};
+pub use necko_command::{Finished, NeckoCommand, RunningNecko};
+pub use peers::{ipv6_loopback, skip};
+pub use process::Process;
+pub use quinn_client::{Exchange, Fetched, QuinnClient};
+pub use quinn_server::{QuinnOptions, QuinnServer};
+pub use quinn_service::ServerEvent;
+pub use resources::{Resources, in_a_process_of_its_own};
+pub use server_process::ServerProcess;
+pub use time::{DEADLINE, block_on, wait_until, within};

@@ -1,0 +1,128 @@
+//! The `necko` command, as a process.
+
+use std::{ffi::OsStr, path::Path, process::Command, time::Duration};
+
+use nix::sys::signal::Signal;
+
+use super::{process::Process, programs, time::DEADLINE};
+
+/// A command line that is being put together.
+#[derive(Debug)]
+pub struct NeckoCommand {
+    command: Command,
+}
+
+/// What a command came to.
+#[derive(Debug)]
+pub struct Finished {
+    /// The exit code; none if a signal ended it.
+    pub code: Option<i32>,
+    /// Standard output.
+    pub stdout: Vec<u8>,
+    /// Standard error.
+    pub stderr: String,
+}
+
+/// A command that runs.
+#[derive(Debug)]
+pub struct RunningNecko {
+    /// The process, to look at its output.
+    pub process: Process,
+}
+
+impl NeckoCommand {
+    /// `necko fetch`
+    pub fn fetch() -> Self {
+        let mut command = Command::new(programs::necko());
+        command.arg("fetch");
+        for variable in ["SSLKEYLOGFILE", "QLOGDIR"] {
+            command.env_remove(variable);
+        }
+        Self { command }
+    }
+
+    /// `necko fetch --cacert CA`
+    pub fn fetch_trusting(ca: &Path) -> Self {
+        Self::fetch().arg("--cacert").arg(ca)
+    }
+
+    /// Adds an argument.
+    #[must_use]
+    pub fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
+        self.command.arg(argument);
+        self
+    }
+
+    /// Adds arguments.
+    #[must_use]
+    pub fn args<A: AsRef<OsStr>>(mut self, arguments: impl IntoIterator<Item = A>) -> Self {
+        self.command.args(arguments);
+        self
+    }
+
+    /// Sets an environment variable.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    /// Starts it.
+    pub fn start(self) -> RunningNecko {
+        RunningNecko { process: Process::start(self.command) }
+    }
+
+    /// Runs it to its end.
+    #[track_caller]
+    pub fn run(self) -> Finished {
+        self.start().finish()
+    }
+}
+
+impl RunningNecko {
+    /// Waits until the response's head has come (with `-v`).
+    #[track_caller]
+    pub fn wait_for_response(&mut self) {
+        self.process.wait_for_stderr("< HTTP/3 200");
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) {
+        self.process.signal(signal);
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub fn finish(self) -> Finished {
+        self.finish_within(DEADLINE)
+    }
+
+    /// Waits for its end, but not for longer than `limit`.
+    #[track_caller]
+    pub fn finish_within(mut self, limit: Duration) -> Finished {
+        let code = self.process.wait(limit).code();
+        Finished { code, stdout: self.process.stdout(), stderr: self.process.stderr() }
+    }
+}
+
+impl Finished {
+    /// It went well.
+    #[track_caller]
+    pub fn expect_success(self) -> Self {
+        assert_eq!(self.code, Some(0), "standard error:\n{}", self.stderr);
+        self
+    }
+
+    /// It failed with this exit code, and said why in exactly one line, which names all of `words`.
+    #[track_caller]
+    pub fn expect_failure(self, code: i32, words: &[&str]) -> Self {
+        assert_eq!(self.code, Some(code), "standard error:\n{}", self.stderr);
+        let start = format!("necko: ({code}) ");
+        let is_message = self.stderr.starts_with(&start) && self.stderr.lines().count() == 1;
+        assert!(is_message, "not one line {start:?}…:\n{}", self.stderr);
+        for word in words {
+            assert!(self.stderr.contains(word), "{word:?} is not in: {}", self.stderr);
+        }
+        self
+    }
+}

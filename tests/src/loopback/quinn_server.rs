@@ -1,0 +1,155 @@
+//! An HTTP/3 server of other making: h3 on quinn, on a thread of this process.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::{Arc, mpsc},
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use quinn::{Endpoint, EndpointConfig, TransportConfig, VarInt, crypto::rustls::QuicServerConfig};
+use tokio::{runtime, sync::oneshot};
+
+use super::{
+    certificates::{Identity, TestCa},
+    quinn_service::{ServerEvent, Service},
+    time::DEADLINE,
+};
+
+/// How a [`QuinnServer`] differs from the usual one.
+#[derive(Debug)]
+pub struct QuinnOptions {
+    /// Where it listens.
+    pub ip: IpAddr,
+    /// Who it says it is.
+    pub identity: Identity,
+    /// Requests that a client may have open at once.
+    pub max_streams: u32,
+}
+
+impl QuinnOptions {
+    /// On 127.0.0.1, 100 streams at once.
+    pub fn new(identity: Identity) -> Self {
+        Self { ip: Ipv4Addr::LOCALHOST.into(), identity, max_streams: 100 }
+    }
+}
+
+/// A running server. Its paths are those of `quinn_service::Service`.
+#[derive(Debug)]
+pub struct QuinnServer {
+    address: SocketAddr,
+    events: mpsc::Receiver<ServerEvent>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl QuinnServer {
+    /// Starts the usual one for localhost.
+    #[track_caller]
+    pub fn start(ca: &TestCa) -> Self {
+        Self::start_with(QuinnOptions::new(ca.localhost()))
+    }
+
+    /// Starts one.
+    #[track_caller]
+    pub fn start_with(options: QuinnOptions) -> Self {
+        let (listening, address) = mpsc::channel();
+        let (events, received) = mpsc::channel();
+        let (stop, stopped) = oneshot::channel();
+        let run = async move |options| {
+            let endpoint = endpoint(options);
+            let address = endpoint.local_addr().expect("a bound socket has an address");
+            listening.send(address).expect("it is waited for");
+            let service = Arc::new(Service::new(events));
+            tokio::select! {
+                () = accept(&endpoint, &service) => {}
+                _ = stopped => {}
+            }
+            endpoint.close(VarInt::from_u32(0x100), b"the test is over");
+            // The farewell leaves at once; who doesn't answer isn't waited for.
+            let _ = tokio::time::timeout(Duration::from_secs(1), endpoint.wait_idle()).await;
+        };
+        let work = move || {
+            let runtime = runtime::Builder::new_current_thread().enable_all().build();
+            runtime.expect("a runtime").block_on(run(options));
+        };
+        let thread = thread::Builder::new().name("QuinnServer".into()).spawn(work);
+        let thread = Some(thread.expect("a thread"));
+        let address = address.recv_timeout(DEADLINE).expect("the server listens");
+        Self { address, events: received, stop: Some(stop), thread }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// `https://localhost:PORT` and `path`.
+    pub fn url(&self, path: &str) -> String {
+        format!("https://localhost:{}{path}", self.address.port())
+    }
+
+    /// Waits for an event of which `wanted` makes something.
+    #[track_caller]
+    pub fn wait_for<T>(&self, wanted: impl Fn(&ServerEvent) -> Option<T>) -> T {
+        let mut others = Vec::new();
+        loop {
+            let Ok(event) = self.events.recv_timeout(DEADLINE) else {
+                panic!("the server did not see that, but {others:?}");
+            };
+            if let Some(found) = wanted(&event) {
+                return found;
+            }
+            others.push(event);
+        }
+    }
+
+    /// How often something happened that nobody waited for yet.
+    pub fn count(&self, wanted: impl Fn(&ServerEvent) -> bool) -> usize {
+        self.events.try_iter().filter(wanted).count()
+    }
+}
+
+impl Drop for QuinnServer {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+            && !thread::panicking()
+        {
+            panic!("the server's thread panicked");
+        }
+    }
+}
+
+fn endpoint(options: QuinnOptions) -> Endpoint {
+    let Identity { chain, key, .. } = options.identity;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut tls = rustls::ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .expect("ring has TLS 1.3")
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .expect("key and certificate belong together");
+    tls.alpn_protocols = vec![b"h3".to_vec()];
+    let tls = QuicServerConfig::try_from(tls).expect("TLS 1.3 is QUIC's");
+    let mut transport = TransportConfig::default();
+    transport.max_concurrent_bidi_streams(VarInt::from_u32(options.max_streams));
+    let mut config = quinn::ServerConfig::with_crypto(Arc::new(tls));
+    config.transport_config(Arc::new(transport));
+    let socket = std::net::UdpSocket::bind((options.ip, 0)).expect("a free port");
+    let runtime = Arc::new(quinn::TokioRuntime);
+    Endpoint::new(EndpointConfig::default(), Some(config), socket, runtime).expect("an endpoint")
+}
+
+async fn accept(endpoint: &Endpoint, service: &Arc<Service>) {
+    while let Some(incoming) = endpoint.accept().await {
+        let service = Arc::clone(service);
+        tokio::spawn(async move {
+            // A handshake that fails is the client's to report.
+            if let Ok(connection) = incoming.await {
+                service.serve(connection).await;
+            }
+        });
+    }
+}

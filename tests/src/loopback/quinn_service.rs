@@ -1,0 +1,171 @@
+//! What a [`QuinnServer`](super::QuinnServer) answers, and what it saw.
+
+use std::{
+    fmt::Write as _,
+    future::pending,
+    sync::{Arc, mpsc},
+};
+
+use bytes::{Buf as _, Bytes};
+use h3::{error::StreamError, server::RequestStream};
+use http::{Method, Request, Response, StatusCode};
+use quinn::ConnectionError;
+use tokio::sync::watch;
+
+use super::pattern;
+
+/// Something that the server saw.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ServerEvent {
+    /// A handshake was completed.
+    Connected,
+    /// A request's head came.
+    Request(String),
+    /// A response was given to QUIC to its last byte.
+    Answered(String),
+    /// The client gave up this request, with this code.
+    Cancelled(String, u64),
+    /// The connection ended: by the client with this code, or otherwise.
+    Closed(Option<u64>),
+}
+
+/// The paths:
+///
+/// | | |
+/// |---|---|
+/// | `GET /N` | the first N bytes of the [pattern] |
+/// | `GET /together/N` | `together`, once N such requests wait for it |
+/// | `GET /hang` | never an answer |
+/// | `GET /headers` | the request's head as text, one field a line |
+/// | `GET /status/N` | status N and a short text |
+/// | `POST /echo` | the request's body |
+/// | `POST /post` | its length and its SHA-256 as text |
+/// | else | 404 |
+#[derive(Debug)]
+pub(crate) struct Service {
+    events: mpsc::Sender<ServerEvent>,
+    together: watch::Sender<u64>,
+}
+
+type Stream = RequestStream<h3_quinn::BidiStream<Bytes>, Bytes>;
+
+impl Service {
+    /// One that tells what it sees.
+    pub(crate) fn new(events: mpsc::Sender<ServerEvent>) -> Self {
+        Self { events, together: watch::Sender::new(0) }
+    }
+
+    fn tell(&self, event: ServerEvent) {
+        // A test may have heard enough.
+        let _ = self.events.send(event);
+    }
+
+    /// Serves a connection until it ends.
+    pub(crate) async fn serve(self: Arc<Self>, connection: quinn::Connection) {
+        self.tell(ServerEvent::Connected);
+        let quic = h3_quinn::Connection::new(connection.clone());
+        let mut h3 = h3::server::Connection::new(quic).await;
+        if let Ok(h3) = &mut h3 {
+            while let Ok(Some(resolver)) = h3.accept().await {
+                let service = Arc::clone(&self);
+                tokio::spawn(async move {
+                    if let Ok((request, stream)) = resolver.resolve_request().await {
+                        service.take(request, stream).await;
+                    }
+                });
+            }
+        }
+        let code = match connection.closed().await {
+            ConnectionError::ApplicationClosed(close) => Some(close.error_code.into_inner()),
+            _ => None,
+        };
+        self.tell(ServerEvent::Closed(code));
+        // Only now: dropping it closes the connection, which would become the reason of its end.
+        drop(h3);
+    }
+
+    async fn take(&self, request: Request<()>, mut stream: Stream) {
+        let path = request.uri().path().to_owned();
+        self.tell(ServerEvent::Request(path.clone()));
+        match self.answer(&request, &mut stream).await {
+            Ok(()) => self.tell(ServerEvent::Answered(path)),
+            Err(StreamError::RemoteTerminate { code, .. }) => {
+                self.tell(ServerEvent::Cancelled(path, code.value()));
+            }
+            // The connection is gone, which is told on its own.
+            Err(_) => {}
+        }
+    }
+
+    async fn answer(&self, request: &Request<()>, stream: &mut Stream) -> Result<(), StreamError> {
+        let path = request.uri().path();
+        let number = |path: &str| path.rsplit('/').next().and_then(|text| text.parse().ok());
+        match (request.method(), number(path)) {
+            (&Method::GET, Some(count)) if path.starts_with("/together/") => {
+                self.together.send_modify(|waiting| *waiting += 1);
+                // The sender is ours: it can't be gone.
+                let _ = self.together.subscribe().wait_for(|waiting| *waiting >= count).await;
+                respond(stream, StatusCode::OK, b"together").await
+            }
+            (&Method::GET, Some(code)) if path.starts_with("/status/") => {
+                let status =
+                    u16::try_from(code).ok().and_then(|code| StatusCode::from_u16(code).ok());
+                respond(stream, status.unwrap_or(StatusCode::BAD_REQUEST), b"as you wish").await
+            }
+            (&Method::GET, Some(length)) => send_pattern(stream, length).await,
+            (&Method::GET, None) if path == "/hang" => pending().await,
+            (&Method::GET, None) if path == "/headers" => {
+                respond(stream, StatusCode::OK, describe(request).as_bytes()).await
+            }
+            (&Method::POST, None) if path == "/echo" => {
+                let body = read(stream).await?;
+                respond(stream, StatusCode::OK, &body).await
+            }
+            (&Method::POST, None) if path == "/post" => {
+                let body = read(stream).await?;
+                let told = format!("{} {}", body.len(), pattern::sha256(&body));
+                respond(stream, StatusCode::OK, told.as_bytes()).await
+            }
+            _ => respond(stream, StatusCode::NOT_FOUND, b"no such path").await,
+        }
+    }
+}
+
+fn head(status: StatusCode, length: u64) -> Response<()> {
+    let response = Response::builder().status(status).header("content-length", length);
+    response.header("x-made-by", "h3").body(()).expect("a valid head")
+}
+
+async fn respond(stream: &mut Stream, status: StatusCode, body: &[u8]) -> Result<(), StreamError> {
+    stream.send_response(head(status, body.len() as u64)).await?;
+    stream.send_data(Bytes::copy_from_slice(body)).await?;
+    stream.finish().await
+}
+
+async fn send_pattern(stream: &mut Stream, length: u64) -> Result<(), StreamError> {
+    stream.send_response(head(StatusCode::OK, length)).await?;
+    let mut sent = 0;
+    while sent < length {
+        let piece = pattern::piece(sent, length - sent);
+        stream.send_data(Bytes::from_static(piece)).await?;
+        sent += piece.len() as u64;
+    }
+    stream.finish().await
+}
+
+async fn read(stream: &mut Stream) -> Result<Vec<u8>, StreamError> {
+    let mut body = Vec::new();
+    while let Some(mut piece) = stream.recv_data().await? {
+        body.extend_from_slice(&piece.copy_to_bytes(piece.remaining()));
+    }
+    Ok(body)
+}
+
+/// Method and target, then each field, as `name: value`.
+fn describe(request: &Request<()>) -> String {
+    let mut text = format!("{} {}\n", request.method(), request.uri());
+    for (name, value) in request.headers() {
+        let _ = writeln!(text, "{name}: {}", String::from_utf8_lossy(value.as_bytes()));
+    }
+    text
+}

@@ -1,0 +1,158 @@
+//! `necko-server`, as a process.
+
+use std::{
+    fs,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    process::{Command, ExitStatus},
+};
+
+use nix::sys::signal::Signal;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::{
+    process::Process,
+    programs,
+    time::{DEADLINE, wait_until},
+};
+
+/// A running `necko-server` with an empty folder, test bodies, and a certificate of its own making.
+#[derive(Debug)]
+pub struct ServerProcess {
+    process: Process,
+    dir: TempDir,
+    address: SocketAddr,
+}
+
+impl ServerProcess {
+    /// Starts one on 127.0.0.1.
+    #[track_caller]
+    pub fn start() -> Self {
+        Self::start_with(Ipv4Addr::LOCALHOST.into(), |_| ())
+    }
+
+    /// Starts one on `ip`, with what `more` adds to its command line.
+    #[track_caller]
+    pub fn start_with(ip: IpAddr, more: impl FnOnce(&mut Command)) -> Self {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let root = dir.path().join("root");
+        fs::create_dir(&root).expect("a folder in a new one");
+        let mut command = Command::new(programs::necko_server());
+        command.arg(root).arg("--listen").arg(SocketAddr::new(ip, 0).to_string());
+        command.arg("--demo-cert").arg(dir.path().join("demo")).arg("--test-bodies");
+        command.arg("--snapshot").arg(dir.path().join("snapshot.json"));
+        command.env_remove("SSLKEYLOGFILE");
+        more(&mut command);
+        let mut process = Process::start(command);
+        let line = process.wait_for_stdout("");
+        let port = line
+            .strip_prefix("listening on https://localhost:")
+            .and_then(|rest| rest.strip_suffix('/'))
+            .and_then(|port| port.parse().ok())
+            .unwrap_or_else(|| panic!("the first line names no port: {line:?}"));
+        Self { process, dir, address: SocketAddr::new(ip, port) }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// `https://localhost:PORT` and `path`.
+    pub fn url(&self, path: &str) -> String {
+        format!("https://localhost:{}{path}", self.address.port())
+    }
+
+    /// The certificate that clients have to trust.
+    pub fn ca(&self) -> PathBuf {
+        self.dir.path().join("demo/ca.pem")
+    }
+
+    /// The server's own key.
+    pub fn key(&self) -> PathBuf {
+        self.dir.path().join("demo/key.pem")
+    }
+
+    /// Puts a file into the folder that it serves.
+    pub fn put(&self, name: &str, content: &[u8]) {
+        let path = self.root().join(name);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("a folder can be made");
+        fs::write(path, content).expect("a file can be written");
+    }
+
+    /// The folder that it serves.
+    pub fn root(&self) -> PathBuf {
+        self.dir.path().join("root")
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) {
+        self.process.signal(signal);
+    }
+
+    /// Ends it as `kill -9` does.
+    pub fn kill(&mut self) {
+        self.process.kill();
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub fn wait(&mut self) -> ExitStatus {
+        self.process.wait(DEADLINE)
+    }
+
+    /// The first line on standard error that contains `text`, when it has come.
+    #[track_caller]
+    pub fn wait_for_stderr(&mut self, text: &str) -> String {
+        self.process.wait_for_stderr(text)
+    }
+
+    /// What it wrote when it ended.
+    pub fn last_snapshot(&self) -> Value {
+        read_snapshot(&self.snapshot_file()).expect("it wrote a snapshot when it ended")
+    }
+
+    /// What is alive in it now: by SIGUSR1.
+    #[track_caller]
+    pub fn snapshot(&self) -> Value {
+        let path = self.snapshot_file();
+        let _ = fs::remove_file(&path);
+        self.signal(Signal::SIGUSR1);
+        wait_until(DEADLINE, "a snapshot after SIGUSR1", || read_snapshot(&path))
+    }
+
+    /// Waits until nothing is alive in it that belongs to a client. Answers the totals.
+    #[track_caller]
+    pub fn wait_until_empty(&self) -> Value {
+        wait_until(DEADLINE, "nothing is alive in the server", || {
+            let snapshot = self.snapshot();
+            is_empty(&snapshot).then(|| snapshot["totals"].clone())
+        })
+    }
+
+    fn snapshot_file(&self) -> PathBuf {
+        self.dir.path().join("snapshot.json")
+    }
+}
+
+/// The file appears as a whole, so what can be read can be parsed.
+fn read_snapshot(path: &Path) -> Option<Value> {
+    let text = fs::read(path).ok()?;
+    Some(serde_json::from_slice(&text).expect("a snapshot is JSON"))
+}
+
+/// Whether nothing that belongs to a client is left. A name that is missing counts as not empty.
+pub(crate) fn is_empty(snapshot: &Value) -> bool {
+    let counts = [
+        "connections",
+        "handshaking",
+        "connection_ids",
+        "streams",
+        "transfers",
+        "uploads",
+        "files_open",
+        "buffered_bytes",
+    ];
+    counts.iter().all(|count| snapshot[*count] == 0)
+}

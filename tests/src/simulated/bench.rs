@@ -1,0 +1,277 @@
+//! The bench: a client and its peers in one simulated network.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+
+use connection_mgr::{Event, Snapshot};
+use neqo_transport::ConnectionParameters;
+use socket_transport::{
+    simulated::{SimulatedNetwork, Simulation},
+    walk::Step,
+};
+
+use super::{
+    Ask, Endpoint, Fetch, Http3ServerPeer, Names, Peer, RawPeer, Setup, SilentPeer,
+    bench_nodes::{Client, Nodes, is_empty, snapshot},
+    setup::Witnesses,
+};
+
+/// The client's machine.
+pub const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
+/// Its other address.
+pub const CLIENT_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 1);
+/// The usual server's machine.
+pub const SERVER: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2));
+/// Another server's machine.
+pub const OTHER: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 3));
+/// A server's machine with an address of the other family.
+pub const SERVER_V6: IpAddr = IpAddr::V6(Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 2));
+/// The port of servers.
+pub const PORT: u16 = 443;
+/// The name of [`SERVER`]; the peers' certificate is for it and for every name below it.
+pub const HOST: &str = "necko.test";
+/// A millisecond.
+pub const MS: Duration = Duration::from_millis(1);
+/// A second.
+pub const SECOND: Duration = Duration::from_secs(1);
+/// A minute.
+pub const MINUTE: Duration = Duration::from_mins(1);
+
+/// A client, its peers, and the network between them.
+///
+/// # The end of a test
+///
+/// When it is dropped, and the test has not failed already, the bench
+///
+/// 1. has every connection closed that is open still, and waits until the client's snapshot is empty
+///    *while its service runs on* (not for scripted engines, which close only when their script says so);
+/// 2. shuts the client down, and looks again;
+/// 3. asks witnesses that the snapshot doesn't know: engines are counted by their own drop, transactions
+///    by something in their request bodies, parts and jobs by their `Arc`s.
+pub struct Bench {
+    pub(super) nodes: Nodes,
+    pub(super) witnesses: Witnesses,
+    transactions: Arc<()>,
+    next_id: u64,
+    pub(super) simulation: Simulation,
+}
+
+/// Making one.
+impl Bench {
+    /// The usual client: see [`Setup::new`].
+    pub fn new(seed: u64) -> Self {
+        Setup::new(seed).build()
+    }
+
+    /// The usual client and the usual server, which is [`HOST`].
+    pub fn with_server(seed: u64) -> (Self, Peer<Http3ServerPeer>) {
+        let mut bench = Self::new(seed);
+        let server = bench.http3_server(SERVER, |parameters| parameters);
+        (bench, server)
+    }
+
+    /// The usual client and a raw server, which is [`HOST`].
+    pub fn with_raw(seed: u64) -> (Self, Peer<RawPeer>) {
+        let mut bench = Self::new(seed);
+        let server = bench.raw_server(SERVER, |parameters| parameters);
+        (bench, server)
+    }
+
+    pub(super) fn of(simulation: Simulation, client: Client, witnesses: Witnesses) -> Self {
+        let bench = Self {
+            nodes: Nodes { client, peers: Vec::new(), steps: None },
+            witnesses,
+            transactions: Arc::new(()),
+            next_id: 1,
+            simulation,
+        };
+        bench.name(HOST, [SERVER]);
+        bench
+    }
+
+    /// Puts neqo's HTTP/3 server on a machine.
+    pub fn http3_server(
+        &mut self,
+        machine: IpAddr,
+        change: impl FnOnce(ConnectionParameters) -> ConnectionParameters,
+    ) -> Peer<Http3ServerPeer> {
+        let now = self.network().clock().now();
+        self.peer(machine, Http3ServerPeer::new(change(ConnectionParameters::default()), now))
+    }
+
+    /// Puts a raw server on a machine.
+    pub fn raw_server(
+        &mut self,
+        machine: IpAddr,
+        change: impl FnOnce(ConnectionParameters) -> ConnectionParameters,
+    ) -> Peer<RawPeer> {
+        self.peer(machine, RawPeer::new("h3", change(ConnectionParameters::default())))
+    }
+
+    /// Puts a server on a machine that speaks another protocol over QUIC than HTTP/3.
+    pub fn foreign_server(&mut self, machine: IpAddr) -> Peer<RawPeer> {
+        self.peer(machine, RawPeer::new("hq-interop", ConnectionParameters::default()))
+    }
+
+    /// Puts a server on a machine that never answers.
+    pub fn silent_server(&mut self, machine: IpAddr) -> Peer<SilentPeer> {
+        self.peer(machine, SilentPeer::default())
+    }
+
+    /// Puts a machine into the network on which nothing is bound: it refuses.
+    pub fn bare_machine(&self, machine: IpAddr) {
+        drop(self.network().host(machine));
+    }
+
+    fn peer<E: Endpoint + 'static>(&mut self, machine: IpAddr, endpoint: E) -> Peer<E> {
+        let peer = Peer::new(self.network(), SocketAddr::new(machine, PORT), endpoint);
+        self.nodes.peers.push(Box::new(peer.clone()));
+        peer
+    }
+
+    /// Gives a host these machines, the first one preferred.
+    pub fn name(&self, host: &str, machines: impl IntoIterator<Item = IpAddr>) {
+        let addresses = machines.into_iter().map(|machine| SocketAddr::new(machine, PORT));
+        self.witnesses.names.set(host, PORT, addresses);
+    }
+}
+
+/// Requests, and time.
+impl Bench {
+    /// Sends a request.
+    pub fn ask(&mut self, ask: Ask) -> Fetch {
+        let (info, transaction, fetch) = ask.into_transaction(self.next_id, &self.transactions);
+        self.next_id += 1;
+        self.submit(Event::NewTransaction(info, transaction));
+        fetch
+    }
+
+    /// Sends a `GET` to [`HOST`].
+    pub fn get(&mut self, path: &str) -> Fetch {
+        self.ask(Ask::get(path))
+    }
+
+    /// Sends a `GET` to [`HOST`], and waits for its end.
+    #[track_caller]
+    pub fn fetch(&mut self, path: &str) -> Fetch {
+        let mut fetch = self.get(path);
+        self.finish([&mut fetch]);
+        fetch
+    }
+
+    /// Waits for the ends of some requests.
+    #[track_caller]
+    pub fn finish<'f>(&mut self, fetches: impl IntoIterator<Item = &'f mut Fetch>) {
+        let mut fetches: Vec<_> = fetches.into_iter().collect();
+        self.run_until("the requests have ended", |_| {
+            // Every one is polled: a slow one must not keep the others from being read.
+            fetches.iter_mut().fold(true, |done, fetch| fetch.poll() & done)
+        });
+    }
+
+    /// Posts to the client.
+    pub fn submit(&self, event: Event) {
+        let accepted = self.nodes.client.poster().submit(event);
+        assert!(accepted.is_ok(), "the client refuses: {accepted:?}");
+    }
+
+    /// Has the client close its connections when they have nothing more to do.
+    pub fn close_persistent_connections(&self) {
+        self.submit(Event::ClosePersistentConnections);
+    }
+
+    /// Lets time pass until something holds, which is asked after every turn; two minutes at most.
+    #[track_caller]
+    pub fn run_until(&mut self, what: &str, mut until: impl FnMut(&mut Client) -> bool) {
+        let until = |nodes: &mut Nodes| until(&mut nodes.client);
+        if let Err(error) = self.simulation.run(&mut self.nodes, until, 2 * MINUTE) {
+            panic!("until {what}: {error}; {:#?}", self.snapshot());
+        }
+    }
+
+    /// Lets time pass.
+    #[track_caller]
+    pub fn run_for(&mut self, time: Duration) {
+        let result = self.simulation.run_for(&mut self.nodes, time);
+        result.unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    /// Lets time pass until the client holds nothing any more; says how long that took.
+    #[track_caller]
+    pub fn run_until_empty(&mut self) -> Duration {
+        let start = self.elapsed();
+        self.run_until("nothing is left", |client| is_empty(client).is_ok());
+        self.since(start)
+    }
+
+    /// Has the client shut down, and waits for that.
+    #[track_caller]
+    pub fn shutdown(&mut self) {
+        self.nodes.client.poster().request_shutdown();
+        self.run_until("the client has shut down", |client| client.is_stopped());
+    }
+}
+
+/// Looking.
+impl Bench {
+    /// The network.
+    pub fn network(&self) -> &SimulatedNetwork {
+        self.simulation.network()
+    }
+
+    /// The client.
+    pub fn client(&mut self) -> &mut Client {
+        &mut self.nodes.client
+    }
+
+    /// Names and addresses.
+    pub fn names(&self) -> &Names {
+        &self.witnesses.names
+    }
+
+    /// What is alive in the client.
+    pub fn snapshot(&mut self) -> Snapshot {
+        snapshot(&mut self.nodes.client)
+    }
+
+    /// Virtual time since the beginning.
+    pub fn elapsed(&self) -> Duration {
+        self.network().elapsed()
+    }
+
+    /// The client's steps while `run` runs.
+    pub fn record(&mut self, run: impl FnOnce(&mut Self)) -> Vec<Step> {
+        self.nodes.steps = Some(Vec::new());
+        run(self);
+        self.nodes.steps.take().unwrap_or_default()
+    }
+
+    /// Virtual time since then.
+    pub fn since(&self, then: Duration) -> Duration {
+        self.elapsed().saturating_sub(then)
+    }
+
+    /// How many certificates were verified.
+    pub fn verifications(&self) -> usize {
+        self.witnesses.verifier.calls()
+    }
+
+    /// Engines alive: counted by themselves.
+    pub fn engines(&self) -> usize {
+        self.witnesses.engines.get()
+    }
+
+    /// Transactions alive: counted by something that each keeps.
+    pub fn transactions(&self) -> usize {
+        Arc::strong_count(&self.transactions) - 1
+    }
+
+    /// Cuts the way between the client and a machine, or mends it.
+    pub fn cut(&self, machine: IpAddr, on: bool) {
+        self.network().blackhole(CLIENT.into(), machine, on);
+        self.network().blackhole(machine, CLIENT.into(), on);
+    }
+}

@@ -1,0 +1,144 @@
+//! What a bench is made of.
+
+use std::{
+    cell::Cell,
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use connection_mgr::{ConnectionMgr, Parts};
+use http3_session::{
+    CertificateVerifier, Http3ConnFactory, Http3Settings, VerificationError, VerificationRequest,
+    scripted::{Script, ScriptedFactory},
+};
+use necko::{AcceptAnyCertificate, RootVerifier};
+use neqo_glue::NeqoHttp3ConnFactory;
+use socket_transport::{
+    Limits,
+    simulated::{SimulatedNetwork, Simulation, Stack},
+};
+
+use super::{Bench, CLIENT, CLIENT_V6, Names, counted_engine::CountedFactory, nss_db};
+use crate::loopback::TestCa;
+
+/// Whose certificates the client believes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trust {
+    /// Those of the authority that signed the peers' certificate.
+    PeersCa,
+    /// Those of another authority.
+    AnotherCa,
+    /// All.
+    Anything,
+}
+
+/// The choices for a [`Bench`].
+#[derive(Debug)]
+#[must_use]
+pub struct Setup {
+    seed: u64,
+    settings: Http3Settings,
+    trust: Trust,
+    limits: Limits,
+    scripts: Option<Vec<Script>>,
+}
+
+impl Setup {
+    /// neqo with necko's settings, which verifies the peers' certificate.
+    pub fn new(seed: u64) -> Self {
+        Self {
+            seed,
+            settings: Http3Settings::default(),
+            trust: Trust::PeersCa,
+            limits: Limits::default(),
+            scripts: None,
+        }
+    }
+
+    /// Changes the engine's settings.
+    pub fn settings(mut self, change: impl FnOnce(&mut Http3Settings)) -> Self {
+        change(&mut self.settings);
+        self
+    }
+
+    /// Whom the client believes.
+    pub fn trust(self, trust: Trust) -> Self {
+        Self { trust, ..self }
+    }
+
+    /// Changes the service's limits.
+    pub fn limits(mut self, change: impl FnOnce(&mut Limits)) -> Self {
+        change(&mut self.limits);
+        self
+    }
+
+    /// Instead of neqo: an engine for each of these scripts, in order. Any certificate is believed.
+    pub fn scripts(self, scripts: impl IntoIterator<Item = Script>) -> Self {
+        Self { scripts: Some(scripts.into_iter().collect()), trust: Trust::Anything, ..self }
+    }
+
+    /// The bench.
+    pub fn build(self) -> Bench {
+        let scripted = self.scripts.is_some();
+        let factory: Box<dyn Http3ConnFactory> = if let Some(scripts) = self.scripts {
+            Box::new(ScriptedFactory::new(scripts))
+        } else {
+            nss_db::init();
+            Box::new(NeqoHttp3ConnFactory)
+        };
+        let engines = Rc::new(Cell::new(0));
+        let names = Arc::new(Names::default());
+        let verifier = Arc::new(CountedVerifier::new(self.trust));
+        let mgr = ConnectionMgr::new(Parts {
+            engines: Box::new(CountedFactory::new(factory, &engines)),
+            verifier: Arc::clone(&verifier) as Arc<dyn CertificateVerifier>,
+            resolver: Arc::clone(&names) as Arc<dyn necko::Resolve>,
+            settings: self.settings,
+        });
+        let network = SimulatedNetwork::new(self.seed);
+        let machine = network.dual_stack_host(CLIENT, CLIENT_V6);
+        let client = Stack::new(machine, self.limits, mgr).expect("a service");
+        Bench::of(Simulation::of(network), client, Witnesses { engines, names, verifier, scripted })
+    }
+}
+
+/// What the bench keeps of a client's parts.
+pub(super) struct Witnesses {
+    /// Engines alive.
+    pub(super) engines: Rc<Cell<usize>>,
+    pub(super) names: Arc<Names>,
+    pub(super) verifier: Arc<CountedVerifier>,
+    pub(super) scripted: bool,
+}
+
+/// A verifier whose calls are counted.
+pub(super) struct CountedVerifier {
+    inner: Box<dyn CertificateVerifier>,
+    calls: AtomicUsize,
+}
+
+impl CountedVerifier {
+    fn new(trust: Trust) -> Self {
+        let roots = |file| RootVerifier::from_pem_file(file).expect("a file with roots");
+        let inner: Box<dyn CertificateVerifier> = match trust {
+            Trust::PeersCa => Box::new(roots(&nss_db::folder().join("ca.pem"))),
+            Trust::AnotherCa => Box::new(roots(&TestCa::new().file())),
+            Trust::Anything => Box::new(AcceptAnyCertificate),
+        };
+        Self { inner, calls: AtomicUsize::new(0) }
+    }
+
+    pub(super) fn calls(&self) -> usize {
+        self.calls.load(Ordering::Relaxed)
+    }
+}
+
+impl CertificateVerifier for CountedVerifier {
+    fn verify(&self, request: &VerificationRequest) -> Result<(), VerificationError> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        self.inner.verify(request)
+    }
+}

@@ -1,0 +1,18 @@
+//! The whole stack on real sockets of this machine, against peers of other making: quiche (our own
+//! server, as a process), h3 on quinn, Caddy, and Chromium where it is installed.
+
+#![cfg(test)]
+
+mod caddy;
+mod chromium;
+mod command;
+mod command_failures;
+mod command_files;
+mod library;
+mod library_addresses;
+mod library_endings;
+mod library_failures;
+mod library_resources;
+mod peers;
+mod server;
+mod server_endings;

@@ -1,0 +1,17 @@
+//! The whole client stack in virtual time, on a simulated network, against scripted peers.
+//!
+//! A test's name says what it shows; `h17_…` are the statements of necko's lifecycle that
+//! `docs/differences-from-necko.md` refers to. Every test ends with the [bench](tests::simulated::Bench)'s
+//! own check that nothing is left alive.
+
+#![cfg(test)]
+
+mod backpressure;
+mod breaking;
+mod cancelling;
+mod chains;
+mod failing;
+mod fetching;
+mod lifecycle;
+mod scripted_engine;
+mod weather;
