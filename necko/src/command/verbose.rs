@@ -155,6 +155,8 @@ fn most_detailed(target: &str, all: bool) -> LevelFilter {
         (true, false) if target == WALK => LevelFilter::Trace,
         (true, false) => LevelFilter::Debug,
         (false, true) if root(target).starts_with("neqo_") => LevelFilter::Debug,
+        // The engine warns of what every handshake brings, such as packets that came too late.
+        (false, false) if root(target).starts_with("neqo_") => LevelFilter::Error,
         (false, _) => LevelFilter::Warn,
     }
 }

@@ -24,8 +24,8 @@ fn post() -> RequestHead {
 /// `DataWritable`. Answers what the server received.
 fn upload(pair: &mut Pair<Http3Server>, body: &[u8], slice: usize) -> Vec<u8> {
     let stream = pair.client.fetch(&post(), pair.now).unwrap();
-    // Each stream has a `DataWritable` to begin with, which must not be the one that helps later.
-    pair.collect();
+    // A stream begins with a `DataWritable` or two, which must not be the ones that help later.
+    pair.turn();
     pair.events.clear();
     let (mut rest, mut received) = (body, Vec::new());
     let (mut writable, mut ended) = (true, false);

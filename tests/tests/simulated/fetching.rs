@@ -1,8 +1,8 @@
-//! Requests that are answered in full, and those whose answer is wrong in itself.
+//! Requests that are answered, in full or with a wrong length.
 
 use http::Method;
-use tests::simulated::{Ask, Bench, Fetch, HOST, Http3ServerPeer, MINUTE, OTHER, SECOND, SERVER};
-use transaction::{ErrorCode, NetError};
+use tests::simulated::{Ask, Bench, HOST, Http3ServerPeer, MINUTE, MS, OTHER, SECOND, SERVER};
+use transaction::NetError;
 
 #[test]
 fn bodies_of_no_byte_one_byte_and_a_megabyte_arrive_whole() {
@@ -123,6 +123,22 @@ fn m12_a_hundred_requests_at_once_share_one_connection() {
 }
 
 #[test]
+fn m11_requests_that_come_during_the_handshake_wait_for_it() {
+    let (mut bench, server) = Bench::with_server(23);
+    let mut fetches = vec![bench.get("/1")];
+    bench.run_until("the handshake has begun", |client| {
+        client.call(|mgr, ctx| mgr.snapshot(ctx)).connections() == 1
+    });
+    for _ in 0..5 {
+        fetches.push(bench.get("/1"));
+        bench.run_for(5 * MS);
+    }
+    bench.finish(&mut fetches);
+    assert_eq!(bench.snapshot().lifetime.connections, 1);
+    assert_eq!(server.look(|server| server.requests.len()), 6);
+}
+
+#[test]
 fn h5_requests_beyond_the_stream_limit_wait_and_are_all_served() {
     // neqo's server allows 16 streams at a time.
     let (mut bench, server) = Bench::with_server(13);
@@ -194,63 +210,6 @@ fn d2_41_an_answer_that_takes_minutes_is_waited_for() {
     assert_eq!(bench.snapshot().lifetime.connections, 1);
 }
 
-/// A raw server's answer to one request: the given fields.
-fn answered_with(seed: u64, fields: &'static [(&str, &str)]) -> (Bench, Fetch) {
-    let (mut bench, server) = Bench::with_raw(seed);
-    server.tell(|server, _| {
-        server.on_request(|connection, request| {
-            if connection.requests[request].path() == "/good" {
-                connection.answer(request, b"good");
-            } else {
-                connection.head(request, fields);
-                connection.finish(request);
-            }
-        });
-    });
-    let fetch = bench.fetch("/bad");
-    (bench, fetch)
-}
-
-#[test]
-fn heads_that_break_http_end_their_request_and_no_other() {
-    const HEADS: [&[(&str, &str)]; 8] = [
-        &[(":status", "200"), ("x", "a\r\nset-cookie: b")],
-        &[(":status", "200"), ("x", "a\nb")],
-        &[(":status", "200"), ("x", "a\0b")],
-        &[(":status", "200"), ("x y", "a")],
-        &[(":status", "200"), (":path", "/")],
-        &[(":status", "abc")],
-        &[(":status", "200"), ("content-length", "ten")],
-        &[("server", "raw")],
-    ];
-    for fields in HEADS {
-        let (mut bench, fetch) = answered_with(18, fields);
-        let error = fetch.error();
-        assert!(matches!(error, NetError::MalformedResponse(_)), "{fields:?}: {error:?}");
-        let good = bench.fetch("/good");
-        assert_eq!((good.result(), good.body()), (Ok(()), &b"good"[..]), "{fields:?}");
-        assert_eq!(bench.snapshot().lifetime.connections, 1, "{fields:?}");
-    }
-}
-
-#[test]
-fn a_field_that_is_no_text_ends_the_connection_with_a_qpack_error() {
-    let (mut bench, server) = Bench::with_raw(19);
-    server.tell(|server, _| {
-        server.on_request(|connection, request| {
-            let fields = [(&b":status"[..], &b"200"[..]), (b"x", b"\xff\xfe")];
-            let block = tests::simulated::header_block(fields);
-            let length = u8::try_from(block.len()).unwrap();
-            connection.send(request, &[&[1, length][..], &block].concat());
-        });
-    });
-    let fetch = bench.fetch("/");
-    let NetError::Http3Protocol { code, by_peer, .. } = fetch.error() else {
-        panic!("{:?}", fetch.error())
-    };
-    assert_eq!((*code, *by_peer), (ErrorCode::new(0x200), false));
-}
-
 #[test]
 fn d2_26_an_empty_fin_long_after_the_last_byte_ends_the_body() {
     let (mut bench, server) = Bench::with_raw(20);
@@ -281,22 +240,4 @@ fn d2_29_a_response_in_many_small_pieces_arrives_whole() {
     server.tell(|server, _| server.connection().finish(0));
     bench.finish([&mut fetch]);
     assert_eq!((fetch.result(), fetch.body()), (Ok(()), &(0..200).collect::<Vec<u8>>()[..]));
-}
-
-#[test]
-fn unknown_frames_are_passed_over() {
-    let (mut bench, server) = Bench::with_raw(22);
-    server.tell(|server, _| {
-        server.on_request(|connection, request| {
-            let unknown = [0x21, 3, 1, 2, 3];
-            connection.send(request, &unknown);
-            connection.head(request, &[(":status", "200")]);
-            connection.send(request, &unknown);
-            connection.data(request, b"known");
-            connection.send(request, &unknown);
-            connection.finish(request);
-        });
-    });
-    let fetch = bench.fetch("/");
-    assert_eq!((fetch.result(), fetch.body()), (Ok(()), &b"known"[..]));
 }

@@ -12,6 +12,7 @@ mod cancelling;
 mod chains;
 mod failing;
 mod fetching;
+mod framing;
 mod lifecycle;
 mod scripted_engine;
 mod weather;

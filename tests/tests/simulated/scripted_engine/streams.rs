@@ -4,7 +4,24 @@ use http3_session::{Http3Event, StreamId, scripted::Call};
 use tests::simulated::{Ask, MS, SECOND};
 use transaction::{ErrorCode, NetError};
 
-use super::{FIRST, SECOND_STREAM, asked, fetched, head, play, script};
+use super::{FIRST, SECOND_STREAM, asked, bench, fetched, head, play, script};
+
+#[test]
+fn r1_a_request_is_ended_exactly_once() {
+    for (body, sent) in [("", None), ("x", Some(Call::SendData { stream: FIRST, taken: 1 }))] {
+        let script = script();
+        let mut bench = bench(&script);
+        script.event(Http3Event::Connected);
+        let fetch = bench.ask(Ask::post("/", body));
+        bench.run_for(10 * MS);
+        play(&mut bench, &script, [Http3Event::DataWritable(FIRST), Http3Event::Connected]);
+        let fetch_call = Call::Fetch { path: "/".to_owned(), stream: FIRST };
+        let expected: Vec<_> =
+            [fetch_call].into_iter().chain(sent).chain([Call::CloseSend(FIRST)]).collect();
+        assert_eq!(script.take_calls(), expected);
+        drop(fetch);
+    }
+}
 
 #[test]
 fn events_of_streams_that_nobody_has_are_harmless() {

@@ -1,0 +1,123 @@
+//! What a server may put into its frames, and what it may not.
+
+use tests::simulated::{Bench, Fetch, RawConnection, SECOND, header_block};
+use transaction::{ErrorCode, NetError};
+
+/// A raw server's answer to one request: the given fields.
+fn answered_with(seed: u64, fields: &'static [(&str, &str)]) -> (Bench, Fetch) {
+    let (mut bench, server) = Bench::with_raw(seed);
+    server.tell(|server, _| {
+        server.on_request(|connection, request| {
+            if connection.requests[request].path() == "/good" {
+                connection.answer(request, b"good");
+            } else {
+                connection.head(request, fields);
+                connection.finish(request);
+            }
+        });
+    });
+    let fetch = bench.fetch("/bad");
+    (bench, fetch)
+}
+
+#[test]
+fn heads_that_break_http_end_their_request_and_no_other() {
+    const HEADS: [&[(&str, &str)]; 8] = [
+        &[(":status", "200"), ("x", "a\r\nset-cookie: b")],
+        &[(":status", "200"), ("x", "a\nb")],
+        &[(":status", "200"), ("x", "a\0b")],
+        &[(":status", "200"), ("x y", "a")],
+        &[(":status", "200"), (":path", "/")],
+        &[(":status", "abc")],
+        &[(":status", "200"), ("content-length", "ten")],
+        &[("server", "raw")],
+    ];
+    for fields in HEADS {
+        let (mut bench, fetch) = answered_with(18, fields);
+        let error = fetch.error();
+        assert!(matches!(error, NetError::MalformedResponse(_)), "{fields:?}: {error:?}");
+        let good = bench.fetch("/good");
+        assert_eq!((good.result(), good.body()), (Ok(()), &b"good"[..]), "{fields:?}");
+        assert_eq!(bench.snapshot().lifetime.connections, 1, "{fields:?}");
+    }
+}
+
+#[test]
+fn a_field_that_is_no_text_ends_the_connection_with_a_qpack_error() {
+    let (mut bench, server) = Bench::with_raw(19);
+    server.tell(|server, _| {
+        server.on_request(|connection, request| {
+            let fields = [(&b":status"[..], &b"200"[..]), (b"x", b"\xff\xfe")];
+            let block = header_block(fields);
+            let length = u8::try_from(block.len()).unwrap();
+            connection.send(request, &[&[1, length][..], &block].concat());
+        });
+    });
+    let fetch = bench.fetch("/");
+    let NetError::Http3Protocol { code, by_peer, .. } = fetch.error() else {
+        panic!("{:?}", fetch.error())
+    };
+    assert_eq!((*code, *by_peer), (ErrorCode::new(0x200), false));
+}
+
+#[test]
+fn unknown_frames_are_passed_over() {
+    let (mut bench, server) = Bench::with_raw(22);
+    server.tell(|server, _| {
+        server.on_request(|connection, request| {
+            let unknown = [0x21, 3, 1, 2, 3];
+            connection.send(request, &unknown);
+            connection.head(request, &[(":status", "200")]);
+            connection.send(request, &unknown);
+            connection.data(request, b"known");
+            connection.send(request, &unknown);
+            connection.finish(request);
+        });
+    });
+    let fetch = bench.fetch("/");
+    assert_eq!((fetch.result(), fetch.body()), (Ok(()), &b"known"[..]));
+}
+
+/// What the server sends instead of an answer, and the code with which the client closes for it.
+type Breach = (&'static str, u64, fn(&mut RawConnection, usize));
+
+#[test]
+fn a_server_that_breaks_http3_is_told_so_and_requests_get_that_code() {
+    let breaches: [Breach; 9] = [
+        ("DATA before HEADERS", 0x105, |connection, n| connection.data(n, b"early")),
+        ("SETTINGS on a request", 0x105, |connection, n| connection.send(n, &[4, 0])),
+        ("a frame type of HTTP/2", 0x105, |connection, n| connection.send(n, &[6, 0])),
+        ("a second SETTINGS", 0x105, |connection, _| connection.control(&[4, 0])),
+        ("DATA on the control stream", 0x105, |connection, _| connection.control(&[0, 1, 7])),
+        ("a second control stream", 0x103, |connection, _| {
+            connection.open_unidirectional(&[0, 4, 0]);
+        }),
+        ("a push that has no credit", 0x108, |connection, _| {
+            connection.open_unidirectional(&[1, 0]);
+        }),
+        // RFC 9114 §5.2 has H3_ID_ERROR for it.
+        ("a GOAWAY with a larger number", 0x101, |connection, _| {
+            connection.goaway(4);
+            connection.goaway(8);
+        }),
+        ("an end inside a frame", 0x106, |connection, n| {
+            connection.head(n, &[(":status", "200")]);
+            connection.send(n, &[0, 10, 1, 2, 3]);
+            connection.finish(n);
+        }),
+    ];
+    for (what, expected, breach) in breaches {
+        let (mut bench, server) = Bench::with_raw(17);
+        let mut fetch = bench.get("/");
+        bench.run_until("it arrives", |_| server.look(|server| server.requests() == 1));
+        server.tell(|server, _| breach(server.connection(), 0));
+        bench.finish([&mut fetch]);
+        let text = fetch.error().to_string();
+        let code = ErrorCode::new(expected);
+        assert!(text.contains(&code.to_string()), "{what}: {text}");
+        bench.run_for(SECOND / 10);
+        let closed = server.look(|server| server.connections[0].closed().cloned());
+        let told = neqo_transport::Error::PeerApplicationError(expected);
+        assert_eq!(closed, Some(neqo_transport::CloseReason::Transport(told)), "{what}");
+    }
+}
