@@ -184,7 +184,7 @@ mod tests {
         assert_eq!(most_detailed("necko::walk", false), LevelFilter::Trace);
         assert_eq!(most_detailed("necko::session", false), LevelFilter::Debug);
         assert_eq!(most_detailed("socket_transport::turn", false), LevelFilter::Debug);
-        assert_eq!(most_detailed("neqo_transport::connection", false), LevelFilter::Warn);
+        assert_eq!(most_detailed("neqo_transport::connection", false), LevelFilter::Error);
         assert_eq!(most_detailed("neqo_transport::connection", true), LevelFilter::Debug);
         assert_eq!(most_detailed("mio::poll", true), LevelFilter::Warn);
         assert_eq!(most_detailed("necko::session", true), LevelFilter::Trace);
