@@ -77,8 +77,8 @@ pub struct Options {
 const EXAMPLES: &str = "\
 Examples:
   necko-server site --listen [::]:4433 --cert cert.pem --key key.pem
-  necko-server . --listen 127.0.0.1:0 --demo-cert /tmp/demo --test-bodies -v
-      then: necko fetch --cacert /tmp/demo/ca.pem https://localhost:PORT/bytes/1000000 -o body
+  necko-server . --listen 127.0.0.1:0 --demo-cert demo --test-bodies -v
+      then: necko fetch --cacert demo/ca.pem https://localhost:PORT/bytes/1000000 -o body
 
 Once it listens, it prints one line: listening on https://localhost:PORT/
 POST and PUT bodies are read, counted, and answered with x-data-received-length.

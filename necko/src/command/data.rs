@@ -84,8 +84,16 @@ impl Data {
     /// # Errors
     /// A file can't be read.
     pub(crate) fn read(&self) -> Result<Vec<u8>, Failure> {
-        let pieces = self.0.iter().map(Piece::read).collect::<Result<Vec<_>, _>>()?;
-        Ok(pieces.join(&b'&'))
+        let mut pieces = self.0.iter().map(Piece::read).collect::<Result<Vec<_>, _>>()?;
+        // Most often there is one, and it may be large: not copied.
+        match pieces.pop() {
+            Some(only) if pieces.is_empty() => Ok(only),
+            Some(last) => {
+                pieces.push(last);
+                Ok(pieces.join(&b'&'))
+            }
+            None => Ok(Vec::new()),
+        }
     }
 }
 
