@@ -101,12 +101,7 @@ impl ConnectionMgr {
         self.process_pending_queue(ctx, info);
     }
 
-    fn enqueue(
-        &mut self,
-        ctx: &Ctx<'_>,
-        info: &ConnectionInfo,
-        transaction: Box<HttpTransaction>,
-    ) {
+    fn enqueue(&mut self, ctx: &Ctx<'_>, info: &ConnectionInfo, transaction: Box<HttpTransaction>) {
         self.lifetime.transactions += 1;
         transaction.set_owner(ctx.poster().waker(Target::Pending(transaction.id())));
         self.waiting.insert(transaction.id(), info.clone());

@@ -101,12 +101,13 @@ impl Events {
             | Http3ClientEvent::PushCanceled { .. }
             | Http3ClientEvent::PushReset { .. }
             | Http3ClientEvent::EchFallbackAuthenticationNeeded { .. }
-            | Http3ClientEvent::ResumptionToken(_)
             | Http3ClientEvent::ZeroRttRejected
             | Http3ClientEvent::WebTransport(_) => {
                 log::debug!("ignored: {event:?}");
                 None
             }
+            // A secret: not even its length is logged.
+            Http3ClientEvent::ResumptionToken(_) => None,
         }
     }
 

@@ -5,7 +5,7 @@
 //!     → process_events → write_segments → … → process_output → ready_for_write → send_data → …
 //! ```
 //!
-//! Each layer calls [`step`] where the walk enters it. The steps go to the log (`trace`, target
+//! Each layer calls [`step`] where the walk enters it. The steps go to the log (`debug`, target
 //! `necko::walk`; the program's `-v` shows them), and to a recorder with which a test compares the
 //! order. The service itself records [`Step::OnSocketReady`] and [`Step::OnSocketDetached`].
 
@@ -90,7 +90,7 @@ thread_local! {
 /// Marks a place on the walk. With neither log nor recorder on it costs two comparisons.
 #[inline]
 pub fn step(step: Step) {
-    log::trace!(target: "necko::walk", "{step}");
+    log::debug!(target: "necko::walk", "{step}");
     if RECORDING.get() {
         STEPS.with_borrow_mut(|steps| steps.push(step));
     }

@@ -1,11 +1,13 @@
 //! The command, by subject:
 //!
 //! ```text
-//!   options   what the user wrote              report     errors and the closing line, in words
-//!   run       all transfers of one call        exit_code  curl's numbers for them
-//!   transfer  one request and its response     progress   the bar
-//!   wait      blocking with a deadline         verbose    -v; walks: the walk through the layers
-//!   output    files that are complete or not there        signals    Ctrl-C, SIGTERM, SIGUSR1
+//!   options, data, headers, resolve   what the user wrote       help       what --help adds
+//!   run        one call, from its options to its exit code      exit_code  curl's numbers
+//!   pool       many transfers at once, on a few threads         report     errors and the closing line
+//!   transfer   one request and its response                     progress   the bar
+//!   output     files that are complete or not there             verbose    -v
+//!   wait       blocking, with a deadline, until a signal        walks      the walk through the layers
+//!   signals    Ctrl-C, SIGTERM, SIGUSR1                         snapshot   what is alive, as JSON
 //! ```
 
 mod data;
@@ -14,6 +16,7 @@ mod headers;
 mod help;
 mod options;
 mod output;
+mod pool;
 mod progress;
 mod report;
 mod resolve;

@@ -44,7 +44,8 @@ pub(crate) fn start(verbosity: u8) {
     }
     let logger = LOGGER.get_or_init(|| Logger { all: verbosity > 1, walks: Mutex::default() });
     if log::set_logger(logger).is_ok() {
-        log::set_max_level(LevelFilter::Trace);
+        // The engine writes every packet out at `Trace`, whether anybody keeps the record or not.
+        log::set_max_level(if verbosity > 1 { LevelFilter::Trace } else { LevelFilter::Debug });
     }
 }
 
@@ -152,7 +153,6 @@ fn most_detailed(target: &str, all: bool) -> LevelFilter {
     let ours = LAYERS.contains(&root(target));
     match (ours, all) {
         (true, true) => LevelFilter::Trace,
-        (true, false) if target == WALK => LevelFilter::Trace,
         (true, false) => LevelFilter::Debug,
         (false, true) if root(target).starts_with("neqo_") => LevelFilter::Debug,
         // The engine warns of what every handshake brings, such as packets that came too late.
@@ -181,7 +181,7 @@ mod tests {
 
     #[test]
     fn v_shows_our_layers_and_vv_the_engine_too() {
-        assert_eq!(most_detailed("necko::walk", false), LevelFilter::Trace);
+        assert_eq!(most_detailed("necko::walk", false), LevelFilter::Debug);
         assert_eq!(most_detailed("necko::session", false), LevelFilter::Debug);
         assert_eq!(most_detailed("socket_transport::turn", false), LevelFilter::Debug);
         assert_eq!(most_detailed("neqo_transport::connection", false), LevelFilter::Error);

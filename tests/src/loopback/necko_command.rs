@@ -108,6 +108,7 @@ impl RunningNecko {
 impl Finished {
     /// It went well.
     #[track_caller]
+    #[expect(clippy::return_self_not_must_use, reason = "the check alone is of use")]
     pub fn expect_success(self) -> Self {
         assert_eq!(self.code, Some(0), "standard error:\n{}", self.stderr);
         self
@@ -115,6 +116,7 @@ impl Finished {
 
     /// It failed with this exit code, and said why in exactly one line, which names all of `words`.
     #[track_caller]
+    #[expect(clippy::return_self_not_must_use, reason = "the check alone is of use")]
     pub fn expect_failure(self, code: i32, words: &[&str]) -> Self {
         assert_eq!(self.code, Some(code), "standard error:\n{}", self.stderr);
         let start = format!("necko: ({code}) ");

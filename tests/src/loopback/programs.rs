@@ -2,7 +2,7 @@
 //!
 //! Cargo builds the programs of other packages for no test, so this does, once per test process, and
 //! cargo itself knows whether there is anything to do. `tests` can't depend on `server` in the usual
-//! way: NSS and BoringSSL would be linked into one program.
+//! way: NSS and `BoringSSL` would be linked into one program.
 
 use std::{
     env,

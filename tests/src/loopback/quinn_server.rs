@@ -104,6 +104,16 @@ impl QuinnServer {
         }
     }
 
+    /// Waits until a connection ends; the code with which the client closed it, if it did.
+    #[track_caller]
+    pub fn wait_for_close(&self) -> Option<u64> {
+        let closed = |event: &ServerEvent| match event {
+            ServerEvent::Closed(code) => Some(code.ok_or(())),
+            _ => None,
+        };
+        self.wait_for(closed).ok()
+    }
+
     /// How often something happened that nobody waited for yet.
     pub fn count(&self, wanted: impl Fn(&ServerEvent) -> bool) -> usize {
         self.events.try_iter().filter(wanted).count()

@@ -2,9 +2,7 @@
 
 use std::{fs, net::Ipv4Addr, path::Path};
 
-use tests::loopback::{
-    NeckoCommand, QuinnOptions, QuinnServer, ServerEvent, ServerProcess, TestCa, pattern,
-};
+use tests::loopback::{NeckoCommand, QuinnOptions, QuinnServer, ServerProcess, TestCa, pattern};
 
 fn fetch(server: &ServerProcess) -> NeckoCommand {
     NeckoCommand::fetch_trusting(&server.ca())
@@ -185,11 +183,7 @@ fn the_command_says_goodbye() {
     let ca = TestCa::new();
     let server = QuinnServer::start(&ca);
     NeckoCommand::fetch_trusting(&ca.file()).arg(server.url("/1")).run().expect_success();
-    let code = server.wait_for(|event| match event {
-        ServerEvent::Closed(code) => Some(*code),
-        _ => None,
-    });
-    assert_eq!(code, Some(0x100));
+    assert_eq!(server.wait_for_close(), Some(0x100));
 }
 
 /// The lines of a file of TLS secrets, sorted.

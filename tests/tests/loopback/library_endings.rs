@@ -9,13 +9,6 @@ use tests::loopback::{
     wait_until_empty, within,
 };
 
-fn closed(event: &ServerEvent) -> Option<Option<u64>> {
-    match event {
-        ServerEvent::Closed(code) => Some(*code),
-        _ => None,
-    }
-}
-
 fn request(path: &str) -> impl Fn(&ServerEvent) -> Option<()> {
     move |event| (*event == ServerEvent::Request(path.to_owned())).then_some(())
 }
@@ -45,7 +38,7 @@ fn shutdown_ends_what_is_in_flight_and_the_server_is_told() {
         }
     };
     assert_eq!(error, NetError::ShuttingDown);
-    assert_eq!(server.wait_for(closed), Some(0x100));
+    assert_eq!(server.wait_for_close(), Some(0x100));
     // From here on it refuses.
     assert_eq!(handler.get(&server.url("/1")).unwrap_err(), NetError::ShuttingDown);
     assert_eq!(handler.snapshot().unwrap_err(), NetError::ShuttingDown);
@@ -59,7 +52,7 @@ fn dropping_a_handler_closes_its_connections_without_an_error() {
     let handler = Client::trusting(&ca.file()).to(server.address()).start();
     assert_eq!(read_to_end(fetch(handler.get(&server.url("/1"))).unwrap()), Ok(1));
     within(DEADLINE, move || drop(handler));
-    assert_eq!(server.wait_for(closed), Some(0x100));
+    assert_eq!(server.wait_for_close(), Some(0x100));
 }
 
 #[test]
@@ -74,7 +67,7 @@ fn closing_persistent_connections_lets_running_requests_finish() {
     assert_eq!(next.status(), StatusCode::OK);
     assert_eq!(handler.snapshot().unwrap().lifetime.connections, 2);
     assert_eq!(read_to_end(running), Ok(20_000_000));
-    assert_eq!(server.wait_for(closed), Some(0x100));
+    assert_eq!(server.wait_for_close(), Some(0x100));
     drop(next);
     handler.close_persistent_connections().unwrap();
     let lifetime = wait_until_empty(&handler).lifetime;

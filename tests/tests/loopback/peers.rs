@@ -1,7 +1,7 @@
 //! The peers agree with each other, so that a failure elsewhere is not theirs.
 
 use http::{Method, StatusCode};
-use tests::loopback::{QuinnClient, QuinnServer, ServerEvent, TestCa, pattern};
+use tests::loopback::{QuinnClient, QuinnServer, TestCa, pattern};
 
 #[test]
 fn quinn_talks_to_quinn() {
@@ -17,12 +17,5 @@ fn quinn_talks_to_quinn() {
     assert_eq!(client.get_at_once((0..50).map(|_| "/together/50".to_owned())).len(), 50);
     assert_eq!(client.get("/nothing").status, StatusCode::NOT_FOUND);
     drop(client);
-    assert_eq!(server.wait_for(closed), Some(0x100));
-}
-
-fn closed(event: &ServerEvent) -> Option<Option<u64>> {
-    match event {
-        ServerEvent::Closed(code) => Some(*code),
-        _ => None,
-    }
+    assert_eq!(server.wait_for_close(), Some(0x100));
 }
