@@ -251,7 +251,8 @@ impl Server {
         self.listener.refresh_ids(connection);
         let (output, sent) = output::send(&mut connection.quic, io, self.datagram_size);
         *budget = budget.saturating_sub(sent.max(1));
-        if output != Output::Done || connection.exchange.is_unfinished() {
+        connection.full = output != Output::Done;
+        if connection.full || connection.exchange.is_unfinished() {
             self.stand_in_line(key);
         }
     }

@@ -43,6 +43,9 @@ pub(crate) struct Connection {
     phase: Phase,
     /// What is going on, on which streams.
     pub(crate) exchange: Exchange,
+    /// The engine has more to send than the last visit allowed: it is given nothing new before it has
+    /// sent that, so that memory holds what the network has room for, and not what the window allows.
+    pub(crate) full: bool,
     /// Stands in line for a visit.
     pub(crate) in_line: bool,
     pub(crate) timer: Option<TimerKey>,
@@ -91,6 +94,7 @@ impl Connection {
             quic,
             phase: Phase::Handshaking { deadline: now + HANDSHAKE_TIME },
             exchange: Exchange::new(key),
+            full: false,
             in_line: false,
             timer: None,
             ids: BTreeSet::new(),
@@ -136,7 +140,7 @@ impl Connection {
         }
         let is_alive = self.quic.local_error().is_none() && !self.is_over();
         if is_alive && let Some(engine) = engine(&mut self.phase, &mut self.quic) {
-            self.exchange.run(engine, origin);
+            self.exchange.run(engine, origin, self.full);
             self.leave_if_done();
         }
         if self.quic.local_error().is_some() || self.is_over() {

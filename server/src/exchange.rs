@@ -28,10 +28,12 @@ use crate::{
     uploads::Upload,
 };
 
-/// The budgets of a visit: events, bytes of request bodies, bytes of response bodies.
+/// The budgets of a visit: events, bytes of request bodies, bytes of response bodies. The last is a
+/// little less than what a visit sends ([`DATAGRAMS`](crate::output::DATAGRAMS)), so that the bytes do
+/// not pile up in the engine.
 const EVENTS: usize = 128;
 const UPLOAD_BYTES: usize = 512 * 1024;
-const BODY_BYTES: usize = 256 * 1024;
+const BODY_BYTES: usize = 122_000;
 
 /// What goes on, on which streams.
 pub(crate) struct Exchange {
@@ -99,8 +101,9 @@ impl Exchange {
         self.first_rejected.unwrap_or(self.next_stream)
     }
 
-    /// Takes requests, pulls request bodies, pushes responses, each within its budget.
-    pub(crate) fn run(&mut self, mut engine: Quiche<'_>, origin: &mut Origin) {
+    /// Takes requests, pulls request bodies, and unless the engine is `full` pushes responses, each
+    /// within its budget.
+    pub(crate) fn run(&mut self, mut engine: Quiche<'_>, origin: &mut Origin, full: bool) {
         let (mut events, mut bytes) = (EVENTS, UPLOAD_BYTES);
         loop {
             self.take_events(&mut engine, origin, &mut events);
@@ -111,7 +114,10 @@ impl Exchange {
             self.pull_bodies(&mut engine, origin, &mut bytes);
         }
         self.drop_stopped_uploads(&mut engine, origin);
-        self.push_responses(&mut engine, origin);
+        self.unfinished = full;
+        if !full {
+            self.push_responses(&mut engine, origin);
+        }
         self.unfinished |= events == 0 || !self.readable.is_empty();
         // Looking at all streams costs as much as there are: done when they may have doubled.
         if self.open.len() > 2 * self.swept + 16 {
@@ -326,7 +332,6 @@ impl Exchange {
 /// Response bodies.
 impl Exchange {
     fn push_responses(&mut self, engine: &mut Quiche<'_>, origin: &mut Origin) {
-        self.unfinished = false;
         let mut budget = BODY_BYTES;
         for stream in std::mem::take(&mut self.runnable) {
             self.push_response(engine, origin, stream, &mut budget);

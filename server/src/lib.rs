@@ -16,7 +16,7 @@
 //!                            output: GSO runs              files     engine      workers: disk
 //! ```
 //!
-//! Thread: everything runs on the thread that calls [`run`], except what waits for the disk, which
+//! Thread: everything runs on the thread that calls [`run()`], except what waits for the disk, which
 //! runs on the service's workers. Other threads talk to the server through [`Control`].
 
 mod app;

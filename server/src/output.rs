@@ -3,8 +3,8 @@
 use quiche::SendInfo;
 use socket_transport::{Ecn, Route, SocketIo, Written};
 
-/// Datagrams that one connection sends before the next has its turn.
-const DATAGRAMS: u64 = 96;
+/// Datagrams that one connection sends before the next has its turn: two runs of ordinary size.
+pub(crate) const DATAGRAMS: u64 = 96;
 
 /// How a connection's turn to send ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -320,14 +320,27 @@ impl Client {
         });
     }
 
-    /// Sends a request of which all fields are given.
+    /// Sends a request of which all fields are given, as soon as there is room for it.
     pub(crate) fn send(&mut self, fields: &[(&str, &str)], fin: bool) -> u64 {
-        let fields: Vec<Header> = fields
-            .iter()
-            .map(|(name, value)| Header::new(name.as_bytes(), value.as_bytes()))
-            .collect();
-        let stream =
-            self.http.as_mut().unwrap().send_request(&mut self.quic, &fields, fin).unwrap();
+        let header = |(name, value): &(&str, &str)| Header::new(name.as_bytes(), value.as_bytes());
+        let fields: Vec<Header> = fields.iter().map(header).collect();
+        let mut sent = None;
+        let mut attempt = |client: &mut Self| {
+            let http = client.http.as_mut().unwrap();
+            match http.send_request(&mut client.quic, &fields, fin) {
+                Ok(stream) => sent = Some(stream),
+                Err(
+                    h3::Error::StreamBlocked
+                    | h3::Error::TransportError(quiche::Error::StreamLimit),
+                ) => {}
+                Err(error) => panic!("the request can't be sent: {error}"),
+            }
+            sent.is_some()
+        };
+        if !attempt(self) {
+            self.drive("room for a request", attempt);
+        }
+        let stream = sent.unwrap();
         self.answers.insert(stream, Answer::default());
         stream
     }

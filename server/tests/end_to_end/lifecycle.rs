@@ -66,14 +66,15 @@ fn the_close_of_a_client_ends_its_transfers_at_once() {
     fs::write(server.root().join("f"), vec![0; 5_000_000]).unwrap();
     let client = stalled(&server, "/f");
     client.close();
-    // The connection lingers for its draining period, but holds nothing.
+    // The connection lingers for its draining period, but holds nothing. (A worker that reads at this
+    // moment closes the file when it has read.)
     let snapshot = loop {
         let snapshot = server.snapshot();
-        if snapshot.transfers == 0 {
+        if snapshot.transfers == 0 && snapshot.files_open == 0 {
             break snapshot;
         }
     };
-    assert_eq!((snapshot.files_open, snapshot.buffered_bytes, snapshot.streams), (0, 0, 0));
+    assert_eq!((snapshot.buffered_bytes, snapshot.streams), (0, 0));
     server.wait_until_empty();
 }
 

@@ -21,10 +21,10 @@ pub struct Caddy {
 }
 
 impl Caddy {
-    /// Starts one on 127.0.0.1; none if it isn't installed, which `test` then says.
+    /// Starts one on 127.0.0.1; none if it isn't installed.
     #[track_caller]
-    pub fn start(test: &str) -> Option<Self> {
-        let program = peers::installed_or_skip("caddy", test)?;
+    pub fn start() -> Option<Self> {
+        let program = peers::caddy()?;
         let (dir, ca) = (tempfile::tempdir().expect("a temporary folder"), TestCa::new());
         let identity = ca.localhost();
         fs::create_dir(dir.path().join("root")).expect("a folder in a new one");

@@ -1,6 +1,6 @@
 //! Chromium, a browser, without a window.
 
-use std::{path::PathBuf, process::Command};
+use std::{net::SocketAddr, path::PathBuf, process::Command};
 
 use tempfile::TempDir;
 
@@ -14,29 +14,30 @@ pub struct Chromium {
 }
 
 impl Chromium {
-    /// None if it isn't installed, which `test` then says. It is nobody's duty to have it.
-    pub fn find(test: &str) -> Option<Self> {
+    /// None if it isn't installed. It is nobody's duty to have it.
+    pub fn find() -> Option<Self> {
         let Some(program) = peers::installed("chromium") else {
-            peers::skip(test, "chromium is not installed");
+            peers::skip("what needs chromium", "it is not installed");
             return None;
         };
         Some(Self { program, profile: tempfile::tempdir().expect("a temporary folder") })
     }
 
-    /// Loads a page of localhost over HTTP/3 and nothing else, from a server whose key has this
-    /// fingerprint (SHA-256 of the SPKI, in base64), and answers what became of the page.
+    /// Loads a page over HTTP/3 and nothing else, from a server whose key has this fingerprint (SHA-256
+    /// of the SPKI, in base64), and answers what became of the page. The server is named by its
+    /// address: of localhost's addresses Chromium tries only the first with QUIC.
     #[track_caller]
-    pub fn load(&self, port: u16, path: &str, fingerprint: &str) -> String {
+    pub fn load(&self, server: SocketAddr, path: &str, fingerprint: &str) -> String {
         let mut command = Command::new(&self.program);
         command.args(["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"]);
         command.args(["--disable-background-networking", "--disable-component-update"]);
         command
-            .args(["--disable-sync", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost"]);
+            .args(["--disable-sync", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]);
         command.arg(format!("--user-data-dir={}", self.profile.path().display()));
-        command.arg(format!("--origin-to-force-quic-on=localhost:{port}"));
+        command.arg(format!("--origin-to-force-quic-on={server}"));
         command.arg(format!("--ignore-certificate-errors-spki-list={fingerprint}"));
         command.arg("--virtual-time-budget=10000").arg("--dump-dom");
-        command.arg(format!("https://localhost:{port}{path}"));
+        command.arg(format!("https://{server}{path}"));
         let mut process = Process::start(command);
         process.wait(DEADLINE);
         String::from_utf8_lossy(&process.stdout()).into_owned()

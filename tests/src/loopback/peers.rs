@@ -1,6 +1,6 @@
 //! Peers that a machine may not have.
 
-use std::{env, ffi::OsStr, io, io::Write as _, net::UdpSocket, path::PathBuf};
+use std::{env, ffi::OsStr, io, io::Write as _, net::UdpSocket, path::PathBuf, sync::Once};
 
 /// Whether the peers that `scripts/setup --peers` installs have to be here, as they have in CI.
 fn required() -> bool {
@@ -19,14 +19,15 @@ pub(crate) fn installed(program: &str) -> Option<PathBuf> {
     env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file())
 }
 
-/// The same for a program that CI must have.
+/// Where Caddy is, which CI must have. If it isn't installed, one line says so for all of its tests.
 #[track_caller]
-pub(crate) fn installed_or_skip(program: &str, test: &str) -> Option<PathBuf> {
-    let found = installed(program);
+pub(crate) fn caddy() -> Option<PathBuf> {
+    static SAID: Once = Once::new();
+    let found = installed("caddy");
     if found.is_none() {
-        let why = format!("{program} is not installed (scripts/setup --peers does it)");
-        assert!(!required(), "{test}: {why}, and NECKO_REQUIRE_PEERS=1 wants it");
-        skip(test, &why);
+        assert!(!required(), "caddy is not installed, and NECKO_REQUIRE_PEERS=1 wants it");
+        let why = "it is not installed (scripts/setup --peers does it)";
+        SAID.call_once(|| skip("what needs caddy", why));
     }
     found
 }

@@ -4,9 +4,7 @@ use tests::loopback::{Caddy, Client, NeckoCommand, fetch, pattern, read_to_end};
 
 #[test]
 fn the_command_fetches_a_large_file_from_caddy() {
-    let Some(caddy) = Caddy::start("caddy::the_command_fetches_a_large_file_from_caddy") else {
-        return;
-    };
+    let Some(caddy) = Caddy::start() else { return };
     let content = pattern::body(20_000_000);
     caddy.put("file.bin", &content);
     let dir = tempfile::tempdir().unwrap();
@@ -21,10 +19,7 @@ fn the_command_fetches_a_large_file_from_caddy() {
 
 #[test]
 fn the_library_fetches_many_files_at_once_from_caddy() {
-    let Some(caddy) = Caddy::start("caddy::the_library_fetches_many_files_at_once_from_caddy")
-    else {
-        return;
-    };
+    let Some(caddy) = Caddy::start() else { return };
     for n in 0..50 {
         caddy.put(&format!("file-{n}"), &pattern::body(n * 20_011));
     }

@@ -39,14 +39,11 @@ fn base64_is_the_usual_one() {
 
 #[test]
 fn chromium_loads_a_page_and_what_belongs_to_it() {
-    let Some(chromium) = Chromium::find("chromium::chromium_loads_a_page_and_what_belongs_to_it")
-    else {
-        return;
-    };
+    let Some(chromium) = Chromium::find() else { return };
     let server = ServerProcess::start();
     server.put("index.html", b"<!doctype html><p id=said>nothing</p><script src=/say.js></script>");
     server.put("say.js", b"document.querySelector('#said').textContent = 'loaded over HTTP/3'");
-    let page = chromium.load(server.address().port(), "/index.html", &fingerprint(&server));
+    let page = chromium.load(server.address(), "/index.html", &fingerprint(&server));
     assert!(page.contains("loaded over HTTP/3"), "{page}");
     // The server speaks nothing but HTTP/3.
     assert!(server.snapshot()["totals"]["requests"].as_u64() >= Some(2));

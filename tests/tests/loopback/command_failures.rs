@@ -52,7 +52,7 @@ fn code_7_a_refused_port() {
 fn code_18_a_server_that_is_killed_in_mid_transfer() {
     let mut server = ServerProcess::start();
     let dir = tempfile::tempdir().unwrap();
-    let command = NeckoCommand::fetch_trusting(&server.ca()).args(["-v", "--idle-timeout", "1"]);
+    let command = NeckoCommand::fetch_trusting(&server.ca()).args(["-v", "--idle-timeout", "2"]);
     let command =
         command.arg(server.url("/bytes/90000000000")).arg("-o").arg(dir.path().join("file"));
     let mut running = command.start();

@@ -13,7 +13,7 @@ use tests::loopback::{
 };
 
 /// Far less than the idle timeout, which is 30 seconds.
-const AT_ONCE: Duration = Duration::from_secs(5);
+const AT_ONCE: Duration = Duration::from_secs(10);
 
 /// The problem that a handler has with a server's certificate.
 fn certificate_problem(handler: &HttpHandler, url: &str) -> CertificateProblem {
@@ -111,7 +111,7 @@ fn a_silent_server_is_given_up_after_the_idle_timeout() {
 fn a_server_that_dies_in_mid_transfer_leaves_a_partial_transfer() {
     let mut server = ServerProcess::start();
     let client = Client::trusting(&server.ca()).to(server.address());
-    let handler = client.idle_timeout(Duration::from_secs(1)).start();
+    let handler = client.idle_timeout(Duration::from_secs(2)).start();
     let length = 4_000_000_000;
     let response = fetch(handler.get(&server.url(&format!("/bytes/{length}")))).unwrap();
     let mut body = response.into_body();

@@ -1,11 +1,16 @@
 //! What necko-server holds ends with its clients, and it ends itself in good order.
 
-use std::process::Command;
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    process::Command,
+};
 
 use http::{Method, StatusCode};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use tests::loopback::{QuinnClient, ServerProcess, pattern};
+
+const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 fn assert_empty(snapshot: &Value) {
     let alive = ["connections", "connection_ids", "streams", "transfers", "uploads", "files_open"];
@@ -56,7 +61,8 @@ fn an_exchange_that_is_dropped_ends_alone() {
 
 #[test]
 fn on_sigterm_a_running_transfer_finishes_and_then_the_server_ends() {
-    let mut server = ServerProcess::start();
+    let patient = |command: &mut Command| _ = command.args(["--shutdown-timeout", "60"]);
+    let mut server = ServerProcess::start_with(LOOPBACK, patient);
     let client = QuinnClient::connect(server.address(), &server.ca()).unwrap();
     // More than the windows hold, so it is not all on its way already.
     let length = 40_000_000;
@@ -90,7 +96,7 @@ fn on_sigterm_an_idle_server_ends_at_once_and_tells_its_clients() {
 #[test]
 fn a_transfer_that_takes_too_long_does_not_keep_the_server() {
     let soon = |command: &mut Command| _ = command.args(["--shutdown-timeout", "0.2"]);
-    let mut server = ServerProcess::start_with(std::net::Ipv4Addr::LOCALHOST.into(), soon);
+    let mut server = ServerProcess::start_with(LOOPBACK, soon);
     let client = QuinnClient::connect(server.address(), &server.ca()).unwrap();
     let _never_read = client.begin(Method::GET, "/bytes/900000000", Vec::new());
     server.signal(Signal::SIGTERM);
@@ -100,8 +106,8 @@ fn a_transfer_that_takes_too_long_does_not_keep_the_server() {
 
 #[test]
 fn a_client_that_falls_silent_is_forgotten() {
-    let soon = |command: &mut Command| _ = command.args(["--idle-timeout", "0.5"]);
-    let server = ServerProcess::start_with(std::net::Ipv4Addr::LOCALHOST.into(), soon);
+    let soon = |command: &mut Command| _ = command.args(["--idle-timeout", "2"]);
+    let server = ServerProcess::start_with(LOOPBACK, soon);
     let client = QuinnClient::connect(server.address(), &server.ca()).unwrap();
     pattern::assert_is(&client.get("/bytes/1000").body, 1000);
     // It only moves when it is asked to: to the server it is gone.
