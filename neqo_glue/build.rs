@@ -14,7 +14,6 @@ use std::{
 };
 
 fn main() {
-    println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-env-changed=NSS_DIR");
     let linux = env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os == "linux");
     let shared = env::var("PROFILE").is_ok_and(|profile| profile == "release");
