@@ -9,13 +9,15 @@ can_be_root() { [ "$(id -u)" -eq 0 ] || sudo -n true 2>/dev/null; }
 as_root() { if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo -n "$@"; fi; }
 
 # bindgen loads libclang when neqo-crypto is built, and needs the compiler's
-# own headers (stddef.h) beside it.
+# own headers (stddef.h) beside it. libclang-cpp.so is another library.
 have_libclang() {
     [ -n "${LIBCLANG_PATH:-}" ] && return
-    have llvm-config && compgen -G "$(llvm-config --libdir)/libclang*.so*" >/dev/null && return
+    have llvm-config && libclang_in "$(llvm-config --libdir)" && return
     compgen -G '/usr/lib/llvm-*/lib/clang/*/include/stddef.h' >/dev/null &&
-        compgen -G '/usr/lib/llvm-*/lib/libclang*.so*' >/dev/null
+        libclang_in '/usr/lib/llvm-*/lib'
 }
+
+libclang_in() { compgen -G "$1/libclang.so*" >/dev/null || compgen -G "$1/libclang-[0-9]*.so*" >/dev/null; }
 
 # One package a line for each thing that is missing.
 missing_packages() {
