@@ -45,4 +45,4 @@ pub use quinn_server::{QuinnOptions, QuinnServer};
 pub use quinn_service::ServerEvent;
 pub use resources::{Resources, in_a_process_of_its_own};
 pub use server_process::ServerProcess;
-pub use time::{DEADLINE, block_on, wait_until, within};
+pub use time::{DEADLINE, block_on, pause, wait_until, within};
