@@ -83,7 +83,8 @@ mod body {
     }
 }
 
-#[cfg(all(test, feature = "futures-io", feature = "http-body"))]
+#[cfg(test)]
+#[cfg(all(feature = "futures-io", feature = "http-body"))]
 mod tests {
     use std::{future::poll_fn, pin::pin, task::Waker};
 

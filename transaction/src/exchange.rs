@@ -212,17 +212,17 @@ impl Exchange {
     pub(crate) fn poll_early_hints(&self, waker: &Waker) -> Poll<Option<ResponseHead>> {
         let mut state = self.state.lock();
         let hints = take_early_hints(&mut state);
-        if hints.is_none() {
+        if hints.is_pending() {
             state.consumer = Some(waker.clone());
         }
-        hints.map_or(Poll::Pending, Poll::Ready)
+        hints
     }
 
     /// Blocks until there is a 103 head or the final one.
     pub(crate) fn wait_early_hints(&self) -> Option<ResponseHead> {
         let mut state = self.state.lock();
         loop {
-            if let Some(hints) = take_early_hints(&mut state) {
+            if let Poll::Ready(hints) = take_early_hints(&mut state) {
                 return hints;
             }
             self.changed.wait(&mut state);
@@ -314,12 +314,11 @@ impl Exchange {
     }
 }
 
-/// `Some(None)` says that no hint comes any more.
-fn take_early_hints(state: &mut State) -> Option<Option<ResponseHead>> {
+/// Ready with nothing: no hint comes any more.
+fn take_early_hints(state: &mut State) -> Poll<Option<ResponseHead>> {
     match state.early_hints.pop_front() {
-        Some(hints) => Some(Some(hints)),
-        None if matches!(state.head, Head::Awaited) => None,
-        None => Some(None),
+        None if matches!(state.head, Head::Awaited) => Poll::Pending,
+        hints => Poll::Ready(hints),
     }
 }
 

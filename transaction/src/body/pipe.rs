@@ -172,7 +172,7 @@ impl Shared {
         }
         state.written += taken as u64;
         state.pipe.write(piece.split_to(taken));
-        self.wake_reader(state);
+        wake_reader(state);
         Ok(taken)
     }
 
@@ -185,16 +185,16 @@ impl Shared {
         }
         state.pipe.finish(end);
         state.reader_waits = true;
-        self.wake_reader(state);
+        wake_reader(state);
     }
+}
 
-    fn wake_reader(&self, mut state: parking_lot::MutexGuard<'_, State>) {
-        let waits = std::mem::take(&mut state.reader_waits);
-        let exchange = state.exchange.clone().filter(|_| waits);
-        drop(state);
-        if let Some(exchange) = exchange {
-            exchange.wish_to_send();
-        }
+fn wake_reader(mut state: parking_lot::MutexGuard<'_, State>) {
+    let waits = std::mem::take(&mut state.reader_waits);
+    let exchange = state.exchange.clone().filter(|_| waits);
+    drop(state);
+    if let Some(exchange) = exchange {
+        exchange.wish_to_send();
     }
 }
 

@@ -117,14 +117,13 @@ impl BodyReader {
     /// Goes back to the start. Only what [can be](Self::can_rewind) rewound.
     pub(crate) fn rewind(&mut self) {
         match &mut self.source {
-            Source::Empty => {}
             Source::Bytes(all) => self.piece = all.clone(),
             Source::File(file) => {
                 self.piece = Bytes::new();
                 file.rewind();
             }
-            // Nothing of it was sent: what was taken from the pipe is still in `piece`.
-            Source::Pipe(_) => {}
+            // Nothing of a pipe was sent: what was taken from it is still in `piece`.
+            Source::Empty | Source::Pipe(_) => {}
         }
         self.sent = 0;
     }

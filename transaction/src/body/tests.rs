@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{Read as _, Seek as _, Write as _},
+    io::Write as _,
     pin::pin,
     sync::atomic::{AtomicUsize, Ordering},
     task::{Context, Poll, Wake, Waker},
@@ -63,7 +63,7 @@ fn file_of(content: &[u8]) -> File {
 }
 
 fn pattern(length: usize) -> Vec<u8> {
-    (0..length).map(|n| (n % 251) as u8).collect()
+    (0..=250).cycle().take(length).collect()
 }
 
 #[test]
@@ -251,12 +251,10 @@ fn a_pipe_can_be_rewound_until_its_first_byte_has_left() {
 
 #[test]
 fn a_file_that_became_shorter_is_an_error_that_says_so() {
-    let mut file = file_of(&pattern(600_000));
+    let file = file_of(&pattern(600_000));
     let body = RequestBody::file(file.try_clone().unwrap()).unwrap();
     let (mut reader, ..) = reader(body);
     file.set_len(300_000).unwrap();
-    file.rewind().unwrap();
-    assert_eq!(file.bytes().count(), 300_000);
     let Err(NetError::RequestBody(what)) = drain(&mut reader) else { panic!("an error") };
     assert!(what.contains("became shorter"), "{what}");
 }
