@@ -173,7 +173,12 @@ impl<'t, 'io> Turn<'t, 'io> {
         let received = stream.write_segments(&mut EngineIo { engine: self.engine, now });
         self.core.streams.set_paused(key, received == Ok(Received::PipeFull));
         match received {
-            Ok(Received::WouldBlock | Received::PipeFull) => {}
+            Ok(Received::WouldBlock) => {
+                if let Some(id) = self.core.streams.take_widening(key) {
+                    self.engine.widen_window(id);
+                }
+            }
+            Ok(Received::PipeFull) => {}
             Ok(Received::End) => self.close_stream(key, Ok(())),
             Err(error) => self.close_stream(key, Err(error)),
         }
