@@ -2,7 +2,7 @@
 
 use std::{
     future::Future as _,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll, Waker},
 };
@@ -11,7 +11,7 @@ use bytes::Bytes;
 use connection_mgr::ConnectionInfo;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use transaction::{
-    HttpTransaction, NetError, PendingResponse, RequestBody, RequestHead, ResponseBody,
+    HttpTransaction, NetError, PendingResponse, Priority, RequestBody, RequestHead, ResponseBody,
     ResponseHead, TransactionId,
 };
 
@@ -75,12 +75,13 @@ impl Ask {
         self,
         id: u64,
         witness: &Arc<()>,
+        other_body: Option<RequestBody>,
     ) -> (ConnectionInfo, Box<HttpTransaction>, Fetch) {
         let authority = format!("{}:{}", self.host, self.port);
         let head = RequestHead::new(self.method, "https", &authority, &self.path, &self.headers)
             .expect("a valid request");
         let body = Witnessed { bytes: self.body, _witness: Arc::clone(witness) };
-        let body = RequestBody::Bytes(Bytes::from_owner(body));
+        let body = other_body.unwrap_or(RequestBody::Bytes(Bytes::from_owner(body)));
         let (transaction, response) = HttpTransaction::new(TransactionId(id), head, body);
         let info = ConnectionInfo::new(&self.host, self.port);
         (info, transaction, Fetch::new(self.path, response))
@@ -105,6 +106,7 @@ pub struct Fetch {
     stage: Stage,
     head: Option<ResponseHead>,
     body: Vec<u8>,
+    trailers: Option<HeaderMap>,
 }
 
 #[derive(Debug)]
@@ -116,7 +118,7 @@ enum Stage {
 
 impl Fetch {
     fn new(path: String, response: PendingResponse) -> Self {
-        Self { path, stage: Stage::Waiting(response), head: None, body: Vec::new() }
+        Self { path, stage: Stage::Waiting(response), head: None, body: Vec::new(), trailers: None }
     }
 
     /// Takes the head if it is there, and nothing of the body. Says whether the wait for it is over.
@@ -136,6 +138,27 @@ impl Fetch {
         !matches!(self.stage, Stage::Waiting(_))
     }
 
+    /// The 103 heads that have come and were not looked at.
+    pub fn take_early_hints(&mut self) -> Vec<ResponseHead> {
+        let mut context = Context::from_waker(Waker::noop());
+        let mut heads = Vec::new();
+        while let Stage::Waiting(response) = &mut self.stage
+            && let Poll::Ready(Some(head)) = pin!(response.early_hints()).poll(&mut context)
+        {
+            heads.push(head);
+        }
+        heads
+    }
+
+    /// Changes how urgent the response is.
+    pub fn set_priority(&self, priority: Priority) {
+        match &self.stage {
+            Stage::Waiting(response) => response.set_priority(priority),
+            Stage::Reading(body) => body.set_priority(priority),
+            Stage::Done(_) => {}
+        }
+    }
+
     /// Takes one piece of the body; says how long it was.
     pub fn read_once(&mut self) -> Option<usize> {
         self.poll_head();
@@ -145,7 +168,10 @@ impl Fetch {
                 self.body.extend_from_slice(&piece);
                 return Some(piece.len());
             }
-            Ok(None) => self.stage = Stage::Done(Ok(())),
+            Ok(None) => {
+                self.trailers = body.take_trailers();
+                self.stage = Stage::Done(Ok(()));
+            }
             Err(error) => self.stage = Stage::Done(Err(error)),
         }
         None
@@ -188,6 +214,11 @@ impl Fetch {
     /// What was read of the body.
     pub fn body(&self) -> &[u8] {
         &self.body
+    }
+
+    /// The fields behind the body, at its end.
+    pub fn trailers(&self) -> Option<&HeaderMap> {
+        self.trailers.as_ref()
     }
 
     /// How it ended.

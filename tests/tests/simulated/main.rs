@@ -15,4 +15,5 @@ mod fetching;
 mod framing;
 mod lifecycle;
 mod scripted_engine;
+mod uploading;
 mod weather;
