@@ -47,6 +47,12 @@ pub(crate) fn peak_memory(pid: u32) -> u64 {
     kib.expect("the process has not ended yet") * 1024
 }
 
+/// The same, of this process.
+#[track_caller]
+pub fn own_peak_memory() -> u64 {
+    peak_memory(std::process::id())
+}
+
 const ALONE: &str = "NECKO_TEST_ALONE";
 
 /// Runs `body` in a process where no other test runs: it starts this test program again, for the test
