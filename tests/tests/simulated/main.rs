@@ -15,4 +15,6 @@ mod fetching;
 mod framing;
 mod lifecycle;
 mod scripted_engine;
+mod slow_readers;
+mod streaming;
 mod weather;
