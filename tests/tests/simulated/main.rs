@@ -7,6 +7,7 @@
 #![cfg(test)]
 
 mod backpressure;
+mod bad_input;
 mod breaking;
 mod cancelling;
 mod chains;
@@ -16,5 +17,7 @@ mod framing;
 mod lifecycle;
 mod scripted_engine;
 mod slow_readers;
+mod stream_ends;
 mod streaming;
+mod uploads;
 mod weather;

@@ -81,6 +81,7 @@ fn a_reset_that_follows_the_last_byte_changes_nothing() {
     assert!(!script.take_calls().iter().any(|call| matches!(call, Call::CancelFetch(..))));
 }
 
+/// <https://github.com/cloudflare/quiche/pull/1796>
 #[test]
 fn d2_22_a_reset_that_overtakes_unread_bytes_ends_the_response_there() {
     let script = script();
@@ -136,6 +137,7 @@ fn r4_a_stop_that_comes_twice_ends_the_request_once() {
     fetch.expect_pattern(0);
 }
 
+/// <https://github.com/mozilla/neqo/pull/1564>
 #[test]
 fn d2_30_a_stop_after_the_whole_request_was_sent_changes_nothing() {
     let script = script();
@@ -161,6 +163,8 @@ fn h6_a_stream_that_is_writable_three_times_is_written_once() {
     drop(fetch);
 }
 
+/// <https://github.com/cloudflare/quiche/commit/54cefab4>
+/// <https://github.com/cloudflare/quiche/commit/c73ceef2>
 #[test]
 fn d2_44_readable_and_writable_events_for_nothing_do_not_spin() {
     let script = script();
