@@ -37,6 +37,12 @@ impl Turn<'_, '_> {
             Http3Event::MalformedHead { stream, what } => {
                 self.end_stream(stream, NetError::MalformedResponse(what));
             }
+            Http3Event::Trailers(stream, trailers) => {
+                let key = self.core.streams.find(stream);
+                if let Some(stream) = key.and_then(|key| self.core.streams.get_mut(key)) {
+                    stream.set_trailers(trailers);
+                }
+            }
             Http3Event::DataReadable(stream) => {
                 if let Some(key) = self.core.streams.find(stream) {
                     self.read_stream(key);

@@ -60,9 +60,11 @@ pub enum Http3Event {
         /// What was wrong with it.
         what: String,
     },
+    /// The fields behind a response body, checked; the stream's end follows.
+    Trailers(StreamId, HeaderMap),
     /// There is something to read, or the stream's end.
     DataReadable(StreamId),
-    /// The stream takes body bytes again. A hint: it may come twice, and for nothing.
+    /// The stream takes body bytes again, more than one or two. A hint: it may come twice, and for nothing.
     DataWritable(StreamId),
     /// The peer gave up its response.
     Reset(StreamId, ErrorCode),
@@ -179,6 +181,12 @@ pub trait Http3Conn {
 
     /// Tells the peer a new priority (`PRIORITY_UPDATE`, RFC 9218). Unknown: no-op.
     fn priority_update(&mut self, stream: StreamId, priority: Priority);
+
+    /// Sends something that the peer has to acknowledge, for a stream of this priority whose response waits
+    /// for its consumer. An engine keeps a connection alive by itself while a response is on its way, but
+    /// not while one that has arrived is being read: without this, silence would end the connection, and
+    /// with it what was not read. Unknown: no-op.
+    fn keep_alive(&mut self, stream: StreamId, priority: Priority);
 
     /// The peer's certificates in DER, its own first.
     fn peer_certificates(&self) -> Vec<Vec<u8>>;

@@ -41,6 +41,8 @@ pub enum Call {
     SendData { stream: StreamId, taken: usize },
     CloseSend(StreamId),
     CancelFetch(StreamId, ErrorCode),
+    PriorityUpdate(StreamId, Priority),
+    KeepAlive(StreamId),
     Authenticated(CertificateVerdict),
     Close(ErrorCode),
 }
@@ -250,7 +252,13 @@ impl Http3Conn for ScriptedConn {
         self.0.borrow_mut().calls.push(Call::CancelFetch(stream, code));
     }
 
-    fn priority_update(&mut self, _stream: StreamId, _priority: Priority) {}
+    fn priority_update(&mut self, stream: StreamId, priority: Priority) {
+        self.0.borrow_mut().calls.push(Call::PriorityUpdate(stream, priority));
+    }
+
+    fn keep_alive(&mut self, stream: StreamId, _priority: Priority) {
+        self.0.borrow_mut().calls.push(Call::KeepAlive(stream));
+    }
 
     fn peer_certificates(&self) -> Vec<Vec<u8>> {
         self.0.borrow().chain.clone()

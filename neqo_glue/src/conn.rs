@@ -176,6 +176,20 @@ impl Http3Conn for NeqoHttp3Conn {
         }
     }
 
+    /// neqo pings for streams whose end it has not received, and offers nothing else that makes a peer answer
+    /// but a frame that changes nothing of importance: a `PRIORITY_UPDATE` that turns the incremental flag
+    /// around. (It sends none that changes nothing at all.)
+    fn keep_alive(&mut self, stream: StreamId, priority: Priority) {
+        if !self.is_active() {
+            return;
+        }
+        let turned = Priority::new(priority.urgency(), !priority.incremental());
+        let id = neqo_id(stream);
+        if let Ok(false) = self.client.priority_update(id, headers::priority(turned)) {
+            let _ = self.client.priority_update(id, headers::priority(priority));
+        }
+    }
+
     fn peer_certificates(&self) -> Vec<Vec<u8>> {
         self.client
             .peer_certificate()

@@ -3,7 +3,7 @@
 use std::{io::Write as _, sync::Arc, time::Duration};
 
 use http::{HeaderMap, Method, StatusCode, Version, header};
-use necko::{HttpHandler, Request, RequestBody, Response, ResponseBody};
+use necko::{HttpHandler, NetError, Request, RequestBody, Response, ResponseBody};
 use url::Url;
 
 use super::{
@@ -58,7 +58,8 @@ impl Transfer {
     pub(crate) fn run(&self, shared: &Shared, waiter: &mut Waiter<'_>) -> Result<Done, Failure> {
         waiter.begin(shared.max_time);
         waiter.check()?;
-        let request = self.request.clone()?;
+        let request = self.request.as_ref().map_err(Clone::clone)?;
+        let request = request.try_clone().ok_or(NetError::Internal("a body for one request"))?;
         if shared.verbose {
             verbose::request(&request.head()?);
         }
@@ -119,7 +120,8 @@ fn next_chunk(
 
 fn request(url: &str, options: &Fetch, body: &RequestBody) -> Result<Request, Failure> {
     check_url(url)?;
-    let mut request = Request::new(options.method(), url)?.body(body.clone());
+    let mut request =
+        Request::new(options.method(), url)?.body(body.try_clone().unwrap_or_default());
     for header in &options.headers {
         request = match header {
             HeaderOption::Add(name, value) => request.header(name.as_str(), value)?,

@@ -86,6 +86,10 @@ impl Http3Conn for CountedEngine {
         self.inner.priority_update(stream, priority);
     }
 
+    fn keep_alive(&mut self, stream: StreamId, priority: Priority) {
+        self.inner.keep_alive(stream, priority);
+    }
+
     fn peer_certificates(&self) -> Vec<Vec<u8>> {
         self.inner.peer_certificates()
     }

@@ -2,7 +2,7 @@
 
 use std::{
     future::Future as _,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll, Waker},
 };
@@ -11,7 +11,7 @@ use bytes::Bytes;
 use connection_mgr::ConnectionInfo;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use transaction::{
-    HttpTransaction, NetError, PendingResponse, RequestBody, RequestHead, ResponseBody,
+    HttpTransaction, NetError, PendingResponse, Priority, RequestBody, RequestHead, ResponseBody,
     ResponseHead, TransactionId,
 };
 
@@ -82,12 +82,13 @@ impl Ask {
         self,
         id: u64,
         witness: &Arc<()>,
+        other_body: Option<RequestBody>,
     ) -> (ConnectionInfo, Box<HttpTransaction>, Fetch) {
         let authority = format!("{}:{}", self.host, self.port);
         let head = RequestHead::new(self.method, "https", &authority, &self.path, &self.headers)
             .expect("a valid request");
         let body = Witnessed { bytes: self.body, _witness: Arc::clone(witness) };
-        let body = RequestBody::Bytes(Bytes::from_owner(body));
+        let body = other_body.unwrap_or(RequestBody::Bytes(Bytes::from_owner(body)));
         let (transaction, response) = HttpTransaction::new(TransactionId(id), head, body);
         let info = ConnectionInfo::new(&self.host, self.port);
         let arrived =
@@ -113,6 +114,7 @@ pub struct Fetch {
     path: String,
     stage: Stage,
     head: Option<ResponseHead>,
+    trailers: Option<HeaderMap>,
     arrived: Arrived,
     /// A piece that was taken from the pipe and is not read to its end.
     rest: Bytes,
@@ -143,7 +145,7 @@ enum Stage {
 impl Fetch {
     fn new(path: String, response: PendingResponse, arrived: Arrived) -> Self {
         let (stage, rest) = (Stage::Waiting(response), Bytes::new());
-        Self { path, stage, head: None, arrived, rest }
+        Self { path, stage, head: None, trailers: None, arrived, rest }
     }
 
     /// Takes the head if it is there, and nothing of the body. Says whether the wait for it is over.
@@ -161,6 +163,27 @@ impl Fetch {
             }
         }
         !matches!(self.stage, Stage::Waiting(_))
+    }
+
+    /// The 103 heads that have come and were not looked at.
+    pub fn take_early_hints(&mut self) -> Vec<ResponseHead> {
+        let mut context = Context::from_waker(Waker::noop());
+        let mut heads = Vec::new();
+        while let Stage::Waiting(response) = &mut self.stage
+            && let Poll::Ready(Some(head)) = pin!(response.early_hints()).poll(&mut context)
+        {
+            heads.push(head);
+        }
+        heads
+    }
+
+    /// Changes how urgent the response is.
+    pub fn set_priority(&self, priority: Priority) {
+        match &self.stage {
+            Stage::Waiting(response) => response.set_priority(priority),
+            Stage::Reading(body) => body.set_priority(priority),
+            Stage::Done(_) => {}
+        }
     }
 
     /// Takes one piece of the body; says how long it was.
@@ -184,7 +207,10 @@ impl Fetch {
         let Stage::Reading(body) = &mut self.stage else { return None };
         match body.try_chunk()? {
             Ok(Some(piece)) => return Some(piece),
-            Ok(None) => self.stage = Stage::Done(Ok(())),
+            Ok(None) => {
+                self.trailers = body.take_trailers();
+                self.stage = Stage::Done(Ok(()));
+            }
             Err(error) => self.stage = Stage::Done(Err(error)),
         }
         None
@@ -239,6 +265,11 @@ impl Fetch {
             Arrived::Kept(body) => body.len() as u64,
             Arrived::Checked(check) => check.length(),
         }
+    }
+
+    /// The fields behind the body, at its end.
+    pub fn trailers(&self) -> Option<&HeaderMap> {
+        self.trailers.as_ref()
     }
 
     /// How it ended.

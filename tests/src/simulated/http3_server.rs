@@ -12,7 +12,7 @@ use std::{
 use neqo_common::{Datagram, Header};
 use neqo_crypto::AntiReplay;
 use neqo_http3::{
-    Http3OrWebTransportStream, Http3Parameters, Http3Server, Http3ServerEvent, Http3State,
+    Http3OrWebTransportStream, Http3Parameters, Http3Server, Http3ServerEvent, Http3State, Priority,
 };
 use neqo_transport::{
     ConnectionParameters, Output, RandomConnectionIdGenerator, server::ConnectionRef,
@@ -48,6 +48,8 @@ pub struct Http3ServerPeer {
     server: Http3Server,
     /// In the order in which they came.
     pub requests: Vec<Seen>,
+    /// What `PRIORITY_UPDATE`s said.
+    pub priorities: Vec<Priority>,
     /// How connections closed, in that order.
     pub closed: Vec<Http3State>,
     connections: Vec<ConnectionRef>,
@@ -84,6 +86,7 @@ impl Http3ServerPeer {
         Self {
             server,
             requests: Vec::new(),
+            priorities: Vec::new(),
             closed: Vec::new(),
             connections: Vec::new(),
             exchanges: Vec::new(),
@@ -161,9 +164,10 @@ impl Http3ServerPeer {
                     Http3State::Closing(_) | Http3State::Closed(_) => self.closed.push(state),
                     _ => {}
                 },
-                Http3ServerEvent::DataWritable { .. }
-                | Http3ServerEvent::PriorityUpdate { .. }
-                | Http3ServerEvent::WebTransport(_) => {}
+                Http3ServerEvent::PriorityUpdate { priority, .. } => {
+                    self.priorities.push(priority);
+                }
+                Http3ServerEvent::DataWritable { .. } | Http3ServerEvent::WebTransport(_) => {}
             }
         }
     }

@@ -19,5 +19,6 @@ mod scripted_engine;
 mod slow_readers;
 mod stream_ends;
 mod streaming;
+mod uploading;
 mod uploads;
 mod weather;
