@@ -159,3 +159,6 @@ impl StreamTable {
         self.entries.get_mut(key.0)
     }
 }
+
+#[cfg(test)]
+mod tests;
