@@ -182,6 +182,39 @@ fn d2_44_readable_and_writable_events_for_nothing_do_not_spin() {
 }
 
 #[test]
+fn h8_all_consumers_that_made_space_are_served_and_each_is_queued_once() {
+    const READERS: usize = 20;
+    let script = script();
+    let mut bench = bench(&script);
+    script.event(Http3Event::Connected);
+    let mut fetches: Vec<_> = (0..READERS).map(|_| bench.get("/")).collect();
+    bench.run_for(10 * MS);
+    let streams = (0..READERS as u64).map(|n| StreamId::new(4 * n));
+    for stream in streams.clone() {
+        script.event(head(stream, 200, false));
+        script.data(stream, &[7; 300_000], true);
+    }
+    // Only what consumers do moves anything from now on.
+    script.callback(None);
+    bench.run_for(10 * MS);
+    let unread = || streams.clone().map(|stream| script.unread(stream)).collect::<Vec<_>>();
+    let before = unread();
+    assert!(before.iter().all(|&left| left > 0), "their pipes are full: {before:?}");
+    let turns = bench.snapshot().service.turns;
+    for fetch in &mut fetches {
+        while fetch.read_once().is_some() {}
+        assert!(!fetch.is_done());
+    }
+    bench.run_for(10 * MS);
+    let after = unread();
+    assert!(before.iter().zip(&after).all(|(before, after)| after < before), "{after:?}");
+    let turns = bench.snapshot().service.turns - turns;
+    assert!(turns < 10, "{turns} turns for {READERS} consumers");
+    bench.finish(&mut fetches);
+    assert!(fetches.iter().all(|fetch| fetch.received() == 300_000));
+}
+
+#[test]
 fn a_second_final_head_is_an_error_that_the_server_is_told() {
     let script = script();
     let (mut bench, mut fetch) = asked(&script, Ask::get("/"));
