@@ -150,3 +150,12 @@ fn paused(length: u64, pause: Duration) {
 fn a_pause_longer_than_the_idle_timeout_with_data_at_the_server() {
     paused(2_000_000, 100 * SECOND);
 }
+#[test]
+fn fifty_slow_readers_beside_a_fast_one_with_the_windows_as_they_are() {
+    fifty_slow_readers_beside_a_fast_one(&Http3Settings::default());
+}
+
+#[test]
+fn a_pause_longer_than_the_idle_timeout_with_everything_received() {
+    paused(300_000, 100 * SECOND);
+}
