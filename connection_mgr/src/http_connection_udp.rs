@@ -86,13 +86,15 @@ impl HttpConnectionUdp {
                 return Err(error);
             }
         };
+        let mut session = Http3Session::new(engine, host, peer);
+        session.set_receive_window(parts.settings.max_data);
         Ok(Self {
             key,
             peer,
             socket,
             timer: ctx.create_timer(Target::Connection(key)),
             armed: None,
-            session: Some(Http3Session::new(engine, host, peer)),
+            session: Some(session),
             resume_send: ctx.poster().waker(Target::ResumeSend(key)),
             force_recv: ctx.poster().waker(Target::ForceRecv(key)),
             was_connected: false,

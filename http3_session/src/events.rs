@@ -20,6 +20,7 @@ impl Turn<'_, '_> {
         step(Step::ProcessEvents);
         while let Some(event) = self.engine.next_event() {
             log::trace!(target: "necko::session", "{}: {event:?}", self.core.host);
+            self.core.obscurity.clear();
             self.process_event(event)?;
         }
         // What events asked for (a reset, credit for what was read) leaves soon, not with the next packet.

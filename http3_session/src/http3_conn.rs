@@ -176,6 +176,9 @@ pub trait Http3Conn {
         now: Instant,
     ) -> Result<(usize, bool), StreamGone>;
 
+    /// Gives a stream the window of [`Http3Settings::max_stream_data`]: its consumer keeps up. Unknown: no-op.
+    fn widen_window(&mut self, stream: StreamId);
+
     /// Gives a stream up in both directions (`RESET_STREAM` and `STOP_SENDING`). Unknown: no-op.
     fn cancel_fetch(&mut self, stream: StreamId, code: ErrorCode);
 
@@ -231,14 +234,19 @@ pub struct ConnectParameters {
     pub settings: Http3Settings,
 }
 
-/// The engine's knobs, with necko's defaults.
+/// The engine's knobs, with necko's defaults where nothing else is said.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Http3Settings {
     /// The connection ends after this much silence.
     pub idle_timeout: Duration,
-    /// Receive window of a connection, bytes.
+    /// Receive window of a connection, bytes: what all its consumers together can leave unread. (Necko:
+    /// 24 MiB.)
     pub max_data: u64,
-    /// Receive window of a stream, bytes.
+    /// The window with which a stream's begins, bytes. Small, so that a hundred consumers that don't read
+    /// leave room in the connection's window for one that does. (Necko has the next one from the start, so
+    /// that two consumers can stop all others.)
+    pub initial_max_stream_data: u64,
+    /// Receive window of a stream whose consumer keeps up, bytes.
     pub max_stream_data: u64,
     /// Offer the post-quantum key exchange ML-KEM beside X25519.
     pub ml_kem: bool,
@@ -252,7 +260,8 @@ impl Default for Http3Settings {
     fn default() -> Self {
         Self {
             idle_timeout: Duration::from_secs(30),
-            max_data: 25_165_824,
+            max_data: 32 * 1024 * 1024,
+            initial_max_stream_data: 256 * 1024,
             max_stream_data: 12_582_912,
             ml_kem: true,
             qlog_dir: None,

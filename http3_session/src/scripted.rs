@@ -40,6 +40,7 @@ pub enum Call {
     Fetch { path: String, stream: StreamId },
     SendData { stream: StreamId, taken: usize },
     CloseSend(StreamId),
+    WidenWindow(StreamId),
     CancelFetch(StreamId, ErrorCode),
     PriorityUpdate(StreamId, Priority),
     KeepAlive(StreamId),
@@ -246,6 +247,10 @@ impl Http3Conn for ScriptedConn {
             *to = from;
         }
         Ok((count, *fin && data.is_empty()))
+    }
+
+    fn widen_window(&mut self, stream: StreamId) {
+        self.0.borrow_mut().calls.push(Call::WidenWindow(stream));
     }
 
     fn cancel_fetch(&mut self, stream: StreamId, code: ErrorCode) {

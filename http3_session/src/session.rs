@@ -20,6 +20,7 @@ use transaction::{BodyRead, HttpTransaction, NetError, Priority, Restarts, Wishe
 use crate::{
     close::failure_for,
     http3_conn::{CertificateVerdict, ConnStats, Http3Conn},
+    obscurity::Obscurity,
     outcome::{CloseCause, Outcome},
     stream_table::{Queue, StreamKey, StreamTable},
     turn::Turn,
@@ -90,6 +91,8 @@ pub(crate) struct Core {
     pub(crate) intake: Intake,
     /// When the engine wants to be called.
     pub(crate) deadline: Option<Instant>,
+    /// What the peer sends without anything coming of it.
+    pub(crate) obscurity: Obscurity,
     /// When the silence has to be broken for the sake of slow consumers.
     pub(crate) keep_alive: Option<Instant>,
     /// `send_data` is wanted (necko's `ResumeSend`).
@@ -140,6 +143,7 @@ impl<H> Http3Session<H> {
             error: None,
             intake: Intake::Open,
             deadline: None,
+            obscurity: Obscurity::new(u64::MAX),
             keep_alive: None,
             resume_send: true,
             verification: Verification::NotAskedFor,
@@ -153,6 +157,12 @@ impl<H> Http3Session<H> {
     /// Takes the connection's handle into keeping (necko takes it from the first transaction).
     pub fn hold(&mut self, handle: H) {
         self.handle = Some(handle);
+    }
+
+    /// Says how large the connection's receive window is: a peer that sends much more than that without
+    /// anything coming of it is closed with `H3_EXCESSIVE_LOAD`.
+    pub fn set_receive_window(&mut self, window: u64) {
+        self.core.obscurity = Obscurity::new(window);
     }
 
     /// Says that a failure to connect is no reason to fail requests: there is another address.

@@ -28,6 +28,8 @@ const QUEUES: usize = 4;
 struct Entry {
     stream: Http3Stream,
     queued: [bool; QUEUES],
+    /// Its consumer was found to keep up, and it has the large window.
+    wide: bool,
 }
 
 /// Owns a session's streams.
@@ -42,7 +44,7 @@ pub(crate) struct StreamTable {
 
 impl StreamTable {
     pub(crate) fn insert(&mut self, stream: Http3Stream) -> StreamKey {
-        StreamKey(self.entries.insert(Entry { stream, queued: [false; QUEUES] }))
+        StreamKey(self.entries.insert(Entry { stream, queued: [false; QUEUES], wide: false }))
     }
 
     /// Makes a stream findable by the id that it was given.
@@ -76,6 +78,16 @@ impl StreamTable {
     /// A stream whose consumer is slow.
     pub(crate) fn any_paused(&self) -> Option<&Http3Stream> {
         self.paused.first().and_then(|key| self.get(*key))
+    }
+
+    /// The id of a stream whose consumer is found to keep up; once.
+    pub(crate) fn take_widening(&mut self, key: StreamKey) -> Option<StreamId> {
+        let entry = self.entry_mut(key)?;
+        if entry.wide || !entry.stream.transaction().keeps_up() {
+            return None;
+        }
+        entry.wide = true;
+        entry.stream.id()
     }
 
     /// Takes a stream out of the table and of every queue.

@@ -48,6 +48,7 @@ impl<'t, 'io> Turn<'t, 'io> {
         self.process_slow_consumers();
         self.process_input()?;
         self.process_events()?;
+        self.check_obscurity()?;
         self.send_data()
     }
 
@@ -81,6 +82,7 @@ impl<'t, 'io> Turn<'t, 'io> {
         loop {
             match self.io.recv() {
                 Ok(Some(mut received)) => {
+                    self.core.obscurity.add(received.bytes(), now);
                     self.engine.process_input(&mut received, now);
                     self.core.keep_alive = None;
                 }
@@ -88,6 +90,16 @@ impl<'t, 'io> Turn<'t, 'io> {
                 Err(error) => self.socket_error("receiving from the network", &error)?,
             }
         }
+    }
+
+    /// A head without end fills the engine's memory and never becomes an event.
+    fn check_obscurity(&self) -> Result<(), CloseCause> {
+        if self.core.state == SessionState::Closing || !self.core.obscurity.is_too_much() {
+            return Ok(());
+        }
+        let reason = "too much that comes to nothing, as a response head without end".into();
+        let code = ErrorCode::EXCESSIVE_LOAD;
+        Err(NetError::Http3Protocol { code, by_peer: false, reason }.into())
     }
 
     /// An ICMP error proves nothing, because anybody can send one; it is only believed while nothing was
@@ -134,6 +146,7 @@ impl<'t, 'io> Turn<'t, 'io> {
     fn close_engine(&mut self) {
         let code = match &self.core.error {
             Some(NetError::Internal(_)) => ErrorCode::INTERNAL_ERROR,
+            Some(NetError::Http3Protocol { code, by_peer: false, .. }) => *code,
             _ => ErrorCode::NO_ERROR,
         };
         self.engine.close(code, "", self.io.now());
@@ -173,7 +186,12 @@ impl<'t, 'io> Turn<'t, 'io> {
         let received = stream.write_segments(&mut EngineIo { engine: self.engine, now });
         self.core.streams.set_paused(key, received == Ok(Received::PipeFull));
         match received {
-            Ok(Received::WouldBlock | Received::PipeFull) => {}
+            Ok(Received::WouldBlock) => {
+                if let Some(id) = self.core.streams.take_widening(key) {
+                    self.engine.widen_window(id);
+                }
+            }
+            Ok(Received::PipeFull) => {}
             Ok(Received::End) => self.close_stream(key, Ok(())),
             Err(error) => self.close_stream(key, Err(error)),
         }

@@ -13,6 +13,8 @@ impl ErrorCode {
     pub const NO_ERROR: Self = Self(0x100);
     /// `H3_INTERNAL_ERROR`
     pub const INTERNAL_ERROR: Self = Self(0x102);
+    /// `H3_EXCESSIVE_LOAD`
+    pub const EXCESSIVE_LOAD: Self = Self(0x107);
     /// `H3_REQUEST_REJECTED`: the peer didn't look at the request; it may go again.
     pub const REQUEST_REJECTED: Self = Self(0x10b);
     /// `H3_REQUEST_CANCELLED`

@@ -40,6 +40,10 @@ const MAX_INTERIM_HEADS: u32 = 32;
 /// 103 (RFC 8297); `http` has no name for it.
 const EARLY_HINTS: u16 = 103;
 
+/// A consumer that has read so much, and leaves no more than so much in the pipe, keeps up.
+const ENOUGH_TO_TELL: u64 = 64 * 1024;
+const LITTLE_LEFT: u64 = 16 * 1024;
+
 /// How large a piece of the pipe is allocated at a time.
 const SEGMENT: usize = 64 * 1024;
 
@@ -171,6 +175,17 @@ impl HttpTransaction {
     /// Bytes that wait in the pipe for the consumer, and of the request body for the engine.
     pub fn buffered(&self) -> usize {
         self.exchange.buffered() + self.body.buffered()
+    }
+
+    /// Whether the consumer has read a good part of the response and leaves little in the pipe: it is worth
+    /// a larger window.
+    pub fn keeps_up(&self) -> bool {
+        let received = self.progress.body_received;
+        if received < ENOUGH_TO_TELL {
+            return false;
+        }
+        let waiting = self.exchange.buffered() as u64;
+        waiting <= LITTLE_LEFT && received - waiting.min(received) >= ENOUGH_TO_TELL
     }
 
     /// The head was handed to a connection: from now on only a safe request may go again.

@@ -78,6 +78,10 @@ impl Http3Conn for CountedEngine {
         self.inner.read_data(stream, buffer, now)
     }
 
+    fn widen_window(&mut self, stream: StreamId) {
+        self.inner.widen_window(stream);
+    }
+
     fn cancel_fetch(&mut self, stream: StreamId, code: ErrorCode) {
         self.inner.cancel_fetch(stream, code);
     }

@@ -12,7 +12,8 @@ fn session(bench: &mut Bench) -> SessionSnapshot {
 /// <https://github.com/curl/curl/issues/4939>
 #[test]
 fn r3_d2_38_what_a_slow_consumer_does_not_read_stays_with_the_server() {
-    let mut bench = Setup::new(1).settings(|settings| settings.max_stream_data = 100_000).build();
+    let mut bench =
+        Setup::new(1).settings(|settings| settings.initial_max_stream_data = 100_000).build();
     let server = bench.http3_server(SERVER, |parameters| parameters);
     let mut fetch = bench.get("/1000000");
     bench.run_until("the head arrives", |_| fetch.poll_head());

@@ -4,8 +4,9 @@ use std::{fs::File, io::Write as _};
 
 use bytes::Bytes;
 use http3_session::{Http3Event, scripted::Call};
+use neqo_common::Header;
 use neqo_transport::StreamType;
-use tests::simulated::{Bench, MS, Peer, RawPeer, SECOND, SERVER, Setup};
+use tests::simulated::{Bench, Http3ServerPeer, MS, Peer, RawPeer, SECOND, SERVER, Setup};
 use transaction::{BodyWriter, ErrorCode, NetError, Priority, RequestBody, pipe::CAPACITY};
 
 /// A file of so many bytes.
@@ -53,7 +54,7 @@ fn r1_a_file_of_any_length_is_sent_whole_and_ended_once() {
         bench.finish([&mut fetch]);
         assert_eq!(fetch.header("x-data-received-length"), Some(&*length.to_string()));
     }
-    assert_eq!(server.look(|server| server.connections()), 1);
+    assert_eq!(server.look(Http3ServerPeer::connections), 1);
     assert!(server.look(|server| server.requests.iter().all(|request| request.fin)));
 }
 
@@ -217,7 +218,7 @@ fn r4_d2_34_d2_35_an_early_response_stops_the_writer_and_arrives_whole() {
     let turns = bench.snapshot().service.turns;
     bench.run_for(5 * SECOND);
     assert!(bench.snapshot().service.turns - turns < 50);
-    assert_eq!(server.look(|server| server.connections()), 1);
+    assert_eq!(server.look(Http3ServerPeer::connections), 1);
 }
 
 /// A file goes again from its start; a pipe of which bytes have left can't.
@@ -244,7 +245,7 @@ fn t3_a_rejected_upload_goes_again_if_its_body_can() {
     let mut fetch = bench.upload("/", body);
     write_all(&mut bench, &mut writer, 1000);
     bench.run_for(SECOND);
-    let place = server.look(|server| server.requests()) - 1;
+    let place = server.look(RawPeer::requests) - 1;
     server.tell(|server, _| {
         server.connection().reset(place, ErrorCode::REQUEST_REJECTED.value());
     });
@@ -295,7 +296,7 @@ fn a_priority_is_in_the_request_or_follows_in_an_update() {
     bench.finish([&mut early]);
     let seen = server.look(|server| server.seen("/10").clone());
     let field = seen.headers.iter().find(|header| header.name() == "priority");
-    assert_eq!(field.map(|header| header.value()), Some("u=0,i"));
+    assert_eq!(field.map(Header::value), Some("u=0,i"));
     assert_eq!(server.look(|server| server.priorities.len()), 0);
 
     let mut late = bench.get("/drip/20/10/500");
