@@ -171,3 +171,6 @@ impl StreamTable {
         self.entries.get_mut(key.0)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,9 +20,9 @@ use neqo_transport::{
 
 use super::{
     Endpoint, nss_db,
-    responses::{Answer, End, Plan, plan, received},
+    responses::{Answer, End, Plan, UPLOAD, plan, received},
 };
-use crate::loopback::pattern;
+use crate::loopback::pattern::{self, Check};
 
 /// A request as the server saw it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +61,8 @@ struct Exchange {
     /// Its place in `requests`.
     request: usize,
     plan: Plan,
+    /// The request's body, where it must be the pattern.
+    check: Option<Check>,
     sent: u64,
     /// When a drip falls.
     due: Option<Instant>,
@@ -136,6 +138,9 @@ impl Http3ServerPeer {
                     self.on(&stream, |exchange, request| {
                         request.body += data.len() as u64;
                         request.fin |= fin;
+                        if let Some(check) = &mut exchange.check {
+                            check.take(&data);
+                        }
                         if fin && exchange.plan == Plan::AfterBody {
                             exchange.plan = Plan::Now(received(request.body));
                             exchange.begin();
@@ -177,10 +182,12 @@ impl Http3ServerPeer {
             Plan::AfterBody if fin => Plan::Now(received(0)),
             plan => plan,
         };
+        let check = (path == UPLOAD).then(Check::new);
         let request = self.requests.len();
         let (reset, stopped) = (None, None);
         self.requests.push(Seen { method, path, headers, body: 0, fin, reset, stopped });
-        let mut exchange = Exchange { stream, request, plan, sent: 0, due: None, done: false };
+        let mut exchange =
+            Exchange { stream, request, plan, check, sent: 0, due: None, done: false };
         exchange.begin();
         self.exchanges.push(exchange);
     }
