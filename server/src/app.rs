@@ -23,9 +23,10 @@ use socket_transport::{
 };
 
 use crate::{
-    Config, Snapshot,
+    Config, LimitTotals, Snapshot,
     connection::Connection,
     events::{Event, Reply, Target},
+    exchange::Limits,
     keyed::{Key, Keyed},
     listener::{Admission, Arrival, Listener, Routed},
     origin::Origin,
@@ -56,6 +57,10 @@ pub(crate) struct Server {
     waiting_for_empty: Vec<Reply>,
     idle_timeout: Duration,
     shutdown_timeout: Duration,
+    /// For each connection.
+    limits: Limits,
+    /// What they did so far.
+    limit_totals: LimitTotals,
     max_connections: usize,
     datagram_size: usize,
     accepted: u64,
@@ -92,6 +97,8 @@ impl Server {
             waiting_for_empty: Vec::new(),
             idle_timeout: config.idle_timeout,
             shutdown_timeout: config.shutdown_timeout,
+            limits: Limits::from(config),
+            limit_totals: LimitTotals::default(),
             max_connections: config.max_connections,
             datagram_size: config.datagram_size,
             accepted: 0,
@@ -121,6 +128,7 @@ impl Server {
             datagrams_dropped: self.listener.dropped,
             requests: self.origin.totals,
             responses: self.origin.transfers.totals(),
+            limits: self.limit_totals,
             service,
         }
     }
@@ -175,8 +183,10 @@ impl Server {
         ids: Vec<Box<[u8]>>,
         arrival: Arrival,
     ) -> Key<Connection> {
-        let (idle_timeout, now) = (self.idle_timeout, arrival.now);
-        let key = self.connections.insert_with(|key| Connection::new(key, quic, idle_timeout, now));
+        let (idle_timeout, limits, now) = (self.idle_timeout, self.limits, arrival.now);
+        let key = self
+            .connections
+            .insert_with(|key| Connection::new(key, quic, idle_timeout, limits, now));
         if let Some(connection) = self.connections.get_mut(key) {
             for id in ids {
                 self.listener.add_id(connection, id);
@@ -247,7 +257,8 @@ impl Server {
     fn visit(&mut self, key: Key<Connection>, io: &mut SocketIo<'_>, budget: &mut u64) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         connection.in_line = false;
-        connection.visit(&mut self.origin, &self.listener.transport.http);
+        connection.visit(&mut self.origin, &self.listener.transport.http, io.now());
+        self.limit_totals += connection.exchange.take_limit_totals();
         self.listener.refresh_ids(connection);
         let (output, sent) = output::send(&mut connection.quic, io, self.datagram_size);
         *budget = budget.saturating_sub(sent.max(1));
@@ -386,7 +397,7 @@ impl SocketHandler for Server {
         match target {
             Target::Connection(key) => {
                 if let Some(connection) = self.connections.get_mut(key) {
-                    connection.on_timer(ctx.now());
+                    connection.on_timer(ctx.now(), &mut self.origin);
                 }
                 self.stand_in_line(key);
                 // Behind the other timers and events of this turn, together.

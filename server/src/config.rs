@@ -27,6 +27,14 @@ pub struct Config {
     pub max_connections: usize,
     /// Transfers at once; more are answered with 503.
     pub max_transfers: usize,
+    /// Requests at once on a connection; clients wait with more.
+    pub max_streams: u64,
+    /// How long a client may take for a request's head.
+    pub head_timeout: Duration,
+    /// How long a transfer may stand still for want of the client's bytes, or of its flow control.
+    pub stall_timeout: Duration,
+    /// The slowest that request bodies may come, in bytes per second on average; 0 for no limit.
+    pub min_upload_rate: u64,
     /// The largest UDP payload to send, 1200 to 1452 on ordinary networks.
     pub datagram_size: usize,
 }
@@ -46,6 +54,10 @@ impl Config {
             shutdown_timeout: Duration::from_secs(5),
             max_connections: 10_000,
             max_transfers: 20_000,
+            max_streams: 100,
+            head_timeout: Duration::from_secs(10),
+            stall_timeout: Duration::from_mins(10),
+            min_upload_rate: 0,
             datagram_size: 1350,
         }
     }

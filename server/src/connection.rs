@@ -26,7 +26,7 @@ use socket_transport::TimerKey;
 
 use crate::{
     engine::{H3_NO_ERROR, Quiche},
-    exchange::Exchange,
+    exchange::{Exchange, Limits},
     keyed::Key,
     origin::Origin,
 };
@@ -87,13 +87,14 @@ impl Connection {
         key: Key<Self>,
         quic: quiche::Connection,
         idle_timeout: Duration,
+        limits: Limits,
         now: Instant,
     ) -> Self {
         Self {
             key,
             quic,
             phase: Phase::Handshaking { deadline: now + HANDSHAKE_TIME },
-            exchange: Exchange::new(key),
+            exchange: Exchange::new(key, limits, now),
             full: false,
             in_line: false,
             timer: None,
@@ -130,7 +131,7 @@ impl Connection {
     }
 
     /// Takes requests, pulls request bodies, pushes responses.
-    pub(crate) fn visit(&mut self, origin: &mut Origin, http_config: &h3::Config) {
+    pub(crate) fn visit(&mut self, origin: &mut Origin, http_config: &h3::Config, now: Instant) {
         // Migrations need nothing from us; the events must not pile up.
         while let Some(event) = self.quic.path_event_next() {
             log::debug!("connection {:?}: {event:?}", self.key);
@@ -140,8 +141,8 @@ impl Connection {
         }
         let is_alive = self.quic.local_error().is_none() && !self.is_over();
         if is_alive && let Some(engine) = engine(&mut self.phase, &mut self.quic) {
-            self.exchange.run(engine, origin, self.full);
-            self.leave_if_done();
+            self.exchange.run(engine, origin, self.full, now);
+            self.leave_if_done(origin);
         }
         if self.quic.local_error().is_some() || self.is_over() {
             self.phase = Phase::Closing;
@@ -178,14 +179,14 @@ impl Connection {
     }
 
     /// Sends GOAWAY if that is owed, and `CONNECTION_CLOSE` when nothing is open any more.
-    fn leave_if_done(&mut self) {
+    fn leave_if_done(&mut self, origin: &mut Origin) {
         let Phase::GoingAway { http, announced } = &mut self.phase else { return };
         let mut engine = Quiche { quic: &mut self.quic, http };
         if !*announced {
             // Blocked: the next visit tries again.
             *announced = engine.go_away(self.exchange.first_rejected());
         }
-        self.exchange.forget_collected(&mut engine);
+        self.exchange.forget_collected(&mut engine, origin);
         if *announced && self.exchange.is_empty() {
             self.close();
         }
@@ -205,11 +206,12 @@ impl Connection {
         };
         let ping = (!self.pings.sent && !self.exchange.is_empty() && !self.is_over())
             .then(|| self.pings.last_received + self.pings.after);
-        [self.quic.timeout_instant(), handshake, ping].into_iter().flatten().min()
+        let round = self.exchange.next_round().filter(|_| !self.is_over());
+        [self.quic.timeout_instant(), handshake, ping, round].into_iter().flatten().min()
     }
 
     /// The deadline may have come.
-    pub(crate) fn on_timer(&mut self, now: Instant) {
+    pub(crate) fn on_timer(&mut self, now: Instant, origin: &mut Origin) {
         self.quic.on_timeout();
         if let Phase::Handshaking { deadline } = self.phase
             && deadline <= now
@@ -219,7 +221,7 @@ impl Connection {
         if !self.pings.sent && self.pings.last_received + self.pings.after <= now {
             // Once, until something is heard again.
             self.pings.sent = true;
-            if self.has_work() {
+            if self.has_work(origin) {
                 let _ = self.quic.send_ack_eliciting();
             }
         }
@@ -227,9 +229,9 @@ impl Connection {
 
     /// Whether anything is on its way, in either direction. A connection without is left to its idle
     /// timeout.
-    fn has_work(&mut self) -> bool {
+    fn has_work(&mut self, origin: &mut Origin) -> bool {
         if let Some(mut engine) = engine(&mut self.phase, &mut self.quic) {
-            self.exchange.forget_collected(&mut engine);
+            self.exchange.forget_collected(&mut engine, origin);
         }
         !self.exchange.is_empty()
     }

@@ -8,8 +8,12 @@ use crate::{priority::Priority, response::Head};
 pub(crate) const H3_NO_ERROR: u64 = 0x100;
 /// `H3_INTERNAL_ERROR`.
 pub(crate) const H3_INTERNAL_ERROR: u64 = 0x102;
+/// `H3_EXCESSIVE_LOAD`.
+pub(crate) const H3_EXCESSIVE_LOAD: u64 = 0x107;
 /// `H3_REQUEST_REJECTED`: not processed, safe to try again.
 pub(crate) const H3_REQUEST_REJECTED: u64 = 0x10b;
+/// `H3_REQUEST_INCOMPLETE`.
+pub(crate) const H3_REQUEST_INCOMPLETE: u64 = 0x10d;
 /// `H3_REQUEST_CANCELLED`.
 pub(crate) const H3_REQUEST_CANCELLED: u64 = 0x10c;
 

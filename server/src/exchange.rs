@@ -5,6 +5,7 @@
 //!    (stream) ─┬── GET, HEAD ──▶ transfer            │
 //!              ├── POST, PUT ──▶ upload ─────────────▶ transfer ──▶ (FIN is with the engine)
 //!              ├── others, malformed ──▶ transfer (405, 400)                │ collected
+//!              ├── too large ──▶ transfer (431)                            │
 //!              └── after GOAWAY ──▶ rejected                                ▼
 //!                                                                       forgotten
 //!    Reset by the client, or stopped: upload and transfer are dropped at once
@@ -12,14 +13,28 @@
 //!
 //! The engine's events are edges: "readable" and "writable" come once, and not again before all was
 //! read or the stream was blocked. So whatever a budget interrupts is remembered here.
+//!
+//! What a client may cost is in [`guard`](crate::guard), how slow it may be in `patience`.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+mod patience;
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    time::Instant,
+};
 
 use quiche::h3::{self, Event};
 
+pub(crate) use self::patience::Limits;
+use self::patience::Patience;
 use crate::{
     connection::Connection,
-    engine::{H3_NO_ERROR, H3_REQUEST_CANCELLED, H3_REQUEST_REJECTED, Quiche, TransferEngine},
+    engine::{
+        H3_EXCESSIVE_LOAD, H3_NO_ERROR, H3_REQUEST_CANCELLED, H3_REQUEST_INCOMPLETE,
+        H3_REQUEST_REJECTED, Quiche, TransferEngine,
+    },
+    guard::{Guard, LimitTotals},
+    heads,
     keyed::Key,
     origin::Origin,
     priority::Priority,
@@ -28,11 +43,12 @@ use crate::{
     uploads::Upload,
 };
 
-/// The budgets of a visit: events, bytes of request bodies, bytes of response bodies. The last is a
-/// little less than what a visit sends ([`DATAGRAMS`](crate::output::DATAGRAMS)), so that the bytes do
-/// not pile up in the engine.
+/// The budgets of a visit: events, bytes of response bodies (those of request bodies are the guard's).
+/// The latter is a little less than what a visit sends ([`DATAGRAMS`](crate::output::DATAGRAMS)), so
+/// that the bytes do not pile up in the engine.
 const EVENTS: usize = 128;
-const UPLOAD_BYTES: usize = 512 * 1024;
+/// What an empty DATA frame takes of the budget for request bodies.
+const EMPTY_FRAME: usize = 64;
 const BODY_BYTES: usize = 122_000;
 
 /// What goes on, on which streams.
@@ -50,13 +66,22 @@ pub(crate) struct Exchange {
     uploads: BTreeMap<u64, Upload>,
     /// Uploads with bytes to read, in the order in which they are served.
     readable: VecDeque<u64>,
+    /// Uploads with something to read that was no body.
+    no_body: Vec<u64>,
     /// Streams whose response can go on although the engine has not said so.
     runnable: Vec<u64>,
     unfinished: bool,
+    guard: Guard,
+    patience: Patience,
+    max_streams: u64,
+    /// The time of the visit.
+    now: Instant,
+    /// How many streams the client had stopped when that was last looked at.
+    stops_seen: u64,
 }
 
 impl Exchange {
-    pub(crate) fn new(owner: Key<Connection>) -> Self {
+    pub(crate) fn new(owner: Key<Connection>, limits: Limits, now: Instant) -> Self {
         Self {
             owner,
             open: BTreeSet::new(),
@@ -65,8 +90,14 @@ impl Exchange {
             first_rejected: None,
             uploads: BTreeMap::new(),
             readable: VecDeque::new(),
+            no_body: Vec::new(),
             runnable: Vec::new(),
             unfinished: false,
+            guard: Guard::new(now),
+            patience: Patience::new(limits, now),
+            max_streams: limits.max_streams,
+            now,
+            stops_seen: 0,
         }
     }
 
@@ -88,6 +119,19 @@ impl Exchange {
         self.unfinished
     }
 
+    /// When streams are to be looked at that do not move: a visit has to come then.
+    pub(crate) fn next_round(&self) -> Option<Instant> {
+        self.patience.next_round()
+    }
+
+    /// What limits did since this was last asked for.
+    pub(crate) fn take_limit_totals(&mut self) -> LimitTotals {
+        if let Some(cause) = self.guard.warning() {
+            log::warn!("connection {:?}: {cause}", self.owner);
+        }
+        std::mem::take(&mut self.guard.totals)
+    }
+
     /// The response on a stream can go on for a reason that the engine does not know.
     pub(crate) fn continue_stream(&mut self, stream: u64) {
         self.runnable.push(stream);
@@ -102,26 +146,41 @@ impl Exchange {
     }
 
     /// Takes requests, pulls request bodies, and unless the engine is `full` pushes responses, each
-    /// within its budget.
-    pub(crate) fn run(&mut self, mut engine: Quiche<'_>, origin: &mut Origin, full: bool) {
-        let (mut events, mut bytes) = (EVENTS, UPLOAD_BYTES);
+    /// within its budget. A client that costs too much is sent away.
+    pub(crate) fn run(
+        &mut self,
+        mut engine: Quiche<'_>,
+        origin: &mut Origin,
+        full: bool,
+        now: Instant,
+    ) {
+        self.now = now;
+        self.note_new_streams(&engine);
+        let (mut events, mut bytes) = (EVENTS, self.guard.body_bytes(now));
         loop {
             self.take_events(&mut engine, origin, &mut events);
+            self.skip_empty_frames(&engine, &mut bytes);
             if self.readable.is_empty() || bytes == 0 || events == 0 {
                 break;
             }
             // May bring the end of a body to light, which is an event.
             self.pull_bodies(&mut engine, origin, &mut bytes);
         }
-        self.drop_stopped_uploads(&mut engine, origin);
+        self.drop_stopped(&mut engine, origin);
+        self.end_stalled(&mut engine, origin);
+        if let Some(excess) = self.guard.excess() {
+            let reason = excess.reason().as_bytes();
+            let _ = engine.quic.close(true, H3_EXCESSIVE_LOAD, reason);
+            return;
+        }
         self.unfinished = full;
         if !full {
             self.push_responses(&mut engine, origin);
         }
-        self.unfinished |= events == 0 || !self.readable.is_empty();
+        self.unfinished |= events == 0 || !self.readable.is_empty() || !self.no_body.is_empty();
         // Looking at all streams costs as much as there are: done when they may have doubled.
         if self.open.len() > 2 * self.swept + 16 {
-            self.forget_collected(&mut engine);
+            self.forget_collected(&mut engine, origin);
         }
     }
 
@@ -134,13 +193,25 @@ impl Exchange {
             }
         }
         self.readable.clear();
+        self.no_body.clear();
         self.runnable.clear();
+        self.patience.clear();
         self.unfinished = false;
     }
 
     /// Forgets the streams of which the engine says that everything has arrived.
-    pub(crate) fn forget_collected(&mut self, engine: &mut Quiche<'_>) {
-        self.open.retain(|stream| !engine.is_collected(*stream));
+    pub(crate) fn forget_collected(&mut self, engine: &mut Quiche<'_>, origin: &mut Origin) {
+        self.open.retain(|stream| {
+            let is_collected = engine.is_collected(*stream);
+            if is_collected {
+                self.patience.forget(*stream);
+                // One that the client stopped may be over before its response had its turn.
+                if origin.transfers.cancel(self.owner, *stream) {
+                    self.guard.on_cancel(self.now);
+                }
+            }
+            !is_collected
+        });
         self.swept = self.open.len();
     }
 }
@@ -168,12 +239,14 @@ impl Exchange {
     ) {
         match event {
             Event::Headers { list, more_frames } if self.open.insert(stream) => {
+                self.patience.start(stream, self.now);
                 self.next_stream = self.next_stream.max(stream + 4);
                 self.on_request(engine, origin, stream, &list, more_frames);
             }
             Event::Headers { list, .. } => {
-                if let Err(reason) = check_trailers(&list) {
-                    self.refuse(engine, origin, stream, Method::Upload, reason);
+                let checked = check_trailers(&list).map_err(|reason| (400, reason));
+                if let Err(why) = checked.and_then(|()| heads::check_size(&list)) {
+                    self.refuse_with(engine, origin, stream, Method::Upload, why);
                 }
             }
             Event::Data => match self.uploads.get_mut(&stream) {
@@ -188,6 +261,13 @@ impl Exchange {
             Event::Finished => self.on_upload_finished(origin, stream),
             Event::Reset(code) => {
                 log::debug!("connection {:?}, stream {stream}: reset, code {code:#x}", self.owner);
+                // One that was taken back before its head was read cost a stream at least. It is over
+                // only when the server's half is.
+                if self.open.insert(stream) {
+                    self.guard.on_cancel(self.now);
+                    self.patience.start(stream, self.now);
+                    engine.reset(stream, H3_REQUEST_INCOMPLETE);
+                }
                 self.on_cancelled(engine, origin, stream);
             }
             Event::PriorityUpdate => self.on_priority_update(engine, origin, stream),
@@ -208,6 +288,19 @@ impl Exchange {
             return engine.reset(stream, H3_REQUEST_REJECTED);
         }
         origin.totals.requests += 1;
+        if !engine.takes_more(stream) {
+            // The client has changed its mind before anything was done.
+            return self.guard.on_cancel(self.now);
+        }
+        if self.has_too_many(engine, origin) {
+            self.guard.totals.rejected += 1;
+            engine.stop_reading(stream, H3_REQUEST_REJECTED);
+            return engine.reset(stream, H3_REQUEST_REJECTED);
+        }
+        if let Err(why) = heads::check_size(fields) {
+            self.guard.totals.heads_too_large += 1;
+            return self.refuse_with(engine, origin, stream, stated_method(fields), why);
+        }
         let request = match Request::parse(fields) {
             Ok(request) => request,
             Err(reason) => {
@@ -236,6 +329,18 @@ impl Exchange {
         }
     }
 
+    /// A cancelled request counts until its work stops (the worker's job), or else a client could
+    /// have any number of jobs going on. Twice the limit, so that one that takes back everything may
+    /// ask for as much again.
+    fn has_too_many(&mut self, engine: &mut Quiche<'_>, origin: &mut Origin) -> bool {
+        let cancelled = origin.transfers.abandoned_jobs(self.owner);
+        if cancelled == 0 {
+            return false;
+        }
+        self.forget_collected(engine, origin);
+        (cancelled + self.open.len()) as u64 > self.max_streams.saturating_mul(2)
+    }
+
     /// A malformed request, or body.
     fn refuse(
         &mut self,
@@ -245,14 +350,27 @@ impl Exchange {
         method: Method,
         reason: &'static str,
     ) {
-        log::info!("connection {:?}, stream {stream}: malformed: {reason}", self.owner);
+        self.guard.on_cancel(self.now);
+        self.refuse_with(engine, origin, stream, method, (400, reason));
+    }
+
+    /// Answers with a status and a reason, instead of what was asked for.
+    fn refuse_with(
+        &mut self,
+        engine: &mut Quiche<'_>,
+        origin: &mut Origin,
+        stream: u64,
+        method: Method,
+        (status, reason): (u16, &'static str),
+    ) {
+        log::info!("connection {:?}, stream {stream}: {status}: {reason}", self.owner);
         let was_upload = self.uploads.remove(&stream).is_some();
         if was_upload {
             engine.stop_reading(stream, H3_NO_ERROR);
         }
         // An answer that is under way is not taken back.
         if was_upload || !origin.transfers.contains(self.owner, stream) {
-            origin.text(self.owner, stream, method, 400, reason);
+            origin.text(self.owner, stream, method, status, reason);
             self.runnable.push(stream);
         }
     }
@@ -262,6 +380,7 @@ impl Exchange {
         let had_upload = self.uploads.remove(&stream).is_some();
         origin.totals.uploads_cancelled += u64::from(had_upload);
         if origin.transfers.cancel(self.owner, stream) || had_upload {
+            self.guard.on_cancel(self.now);
             engine.reset(stream, H3_REQUEST_CANCELLED);
             engine.stop_reading(stream, H3_REQUEST_CANCELLED);
         }
@@ -283,12 +402,37 @@ impl Exchange {
 impl Exchange {
     /// Reads in turns, so that one fast client's upload leaves room for its others.
     fn pull_bodies(&mut self, engine: &mut Quiche<'_>, origin: &mut Origin, budget: &mut usize) {
+        let waiting = |stream: u64, engine: &Quiche<'_>| {
+            (stream, engine.quic.stream_readable_len(stream, usize::MAX))
+        };
+        let before: Vec<(u64, usize)> =
+            self.readable.iter().map(|stream| waiting(*stream, engine)).collect();
+        let body = self.pull_pieces(engine, origin, budget);
+        // What is gone from streams that were refused meanwhile was thrown away, and not read.
+        let raw = before.into_iter().filter(|(stream, _)| self.uploads.contains_key(stream));
+        let raw =
+            raw.map(|(stream, before)| before.saturating_sub(waiting(stream, engine).1)).sum();
+        self.guard.on_body(raw, body, self.now);
+    }
+
+    /// Returns how many bytes of bodies that were.
+    fn pull_pieces(
+        &mut self,
+        engine: &mut Quiche<'_>,
+        origin: &mut Origin,
+        budget: &mut usize,
+    ) -> usize {
+        let mut body = 0;
         while *budget > 0
             && let Some(stream) = self.readable.pop_front()
         {
             let Some(upload) = self.uploads.get_mut(&stream) else { continue };
-            match engine.http.recv_body(engine.quic, stream, &mut origin.scratch) {
+            let length = origin.scratch.len().min(*budget);
+            let buffer = origin.scratch.get_mut(..length).unwrap_or_default();
+            match engine.http.recv_body(engine.quic, stream, buffer) {
                 Ok(count) => {
+                    self.patience.on_uploaded(stream, count, self.now);
+                    body += count;
                     *budget = budget.saturating_sub(count);
                     origin.totals.upload_bytes += count as u64;
                     self.readable.push_back(stream);
@@ -297,6 +441,9 @@ impl Exchange {
                         self.refuse(engine, origin, stream, Method::Upload, reason);
                     }
                 }
+                Err(h3::Error::Done) if engine.quic.stream_readable(stream) => {
+                    self.no_body.push(stream);
+                }
                 Err(h3::Error::Done) => upload.readable = false,
                 Err(error) => {
                     log::debug!("connection {:?}, stream {stream}: {error}", self.owner);
@@ -304,17 +451,40 @@ impl Exchange {
                 }
             }
         }
+        body
     }
 
-    /// A client that wants no answer ends its upload. The engine reports a stopped stream as writable,
-    /// but not if it has been reported as writable before: so those that have nothing to send yet are
-    /// asked.
-    fn drop_stopped_uploads(&mut self, engine: &mut Quiche<'_>, origin: &mut Origin) {
+    /// The engine takes an empty frame for the end of what is there, and does not report what is behind
+    /// it before it was asked once more. (Trailers are no body either, but those it has reported by
+    /// now.)
+    fn skip_empty_frames(&mut self, engine: &Quiche<'_>, budget: &mut usize) {
+        for stream in std::mem::take(&mut self.no_body) {
+            let Some(upload) = self.uploads.get_mut(&stream) else { continue };
+            upload.readable = !engine.quic.stream_finished(stream);
+            if upload.readable {
+                *budget = budget.saturating_sub(EMPTY_FRAME);
+                self.guard.on_empty_frame(self.now);
+                self.readable.push_back(stream);
+            }
+        }
+    }
+
+    /// A client that wants no answer ends its upload, or its download. The engine reports a stopped
+    /// stream as writable, but not if it has been reported as writable before, nor while the connection
+    /// has no room; and by then it may have collected the stream, and given the client credit for
+    /// another one. So all are asked as soon as the engine has counted a stop.
+    fn drop_stopped(&mut self, engine: &mut Quiche<'_>, origin: &mut Origin) {
+        let stops = engine.quic.stats().stopped_stream_count_remote;
+        if std::mem::replace(&mut self.stops_seen, stops) == stops {
+            return;
+        }
         let is_stopped = |stream: &u64| !engine.takes_more(*stream);
-        let stopped: Vec<u64> = self.uploads.keys().copied().filter(is_stopped).collect();
+        let stopped: Vec<u64> = self.open.iter().copied().filter(is_stopped).collect();
         for stream in stopped {
-            self.on_cancelled(engine, origin, stream);
-            engine.release(stream);
+            if self.uploads.contains_key(&stream) || origin.transfers.contains(self.owner, stream) {
+                self.on_cancelled(engine, origin, stream);
+                engine.release(stream);
+            }
         }
     }
 
@@ -352,7 +522,13 @@ impl Exchange {
         budget: &mut usize,
     ) {
         let Origin { transfers, disk, .. } = origin;
-        match transfers.advance(self.owner, stream, engine, disk, budget) {
+        let sent_before = transfers.totals().body_bytes;
+        let progress = transfers.advance(self.owner, stream, engine, disk, budget);
+        if transfers.totals().body_bytes != sent_before || progress == Progress::Done {
+            self.patience.on_sent(stream, self.now);
+        }
+        match progress {
+            Progress::Failed => engine.release(stream),
             Progress::Waiting | Progress::Blocked | Progress::Done => {}
             Progress::Budget => {
                 self.runnable.push(stream);
@@ -362,6 +538,9 @@ impl Exchange {
             // in this way alone. (And for a finished one, a late event.)
             Progress::Unknown if engine.takes_more(stream) => {}
             Progress::Unknown | Progress::Ended => {
+                if progress == Progress::Ended {
+                    self.guard.on_cancel(self.now);
+                }
                 self.on_cancelled(engine, origin, stream);
                 engine.release(stream);
             }

@@ -20,6 +20,7 @@
 //! runs on the service's workers. Other threads talk to the server through [`Control`].
 
 mod app;
+mod budget;
 mod certificates;
 mod config;
 mod connection;
@@ -29,6 +30,8 @@ mod error;
 mod events;
 mod exchange;
 mod files;
+mod guard;
+mod heads;
 mod keyed;
 mod listener;
 pub mod options;
@@ -52,6 +55,7 @@ pub use crate::{
     config::Config,
     control::Control,
     error::Error,
+    guard::LimitTotals,
     origin::RequestTotals,
     pattern::byte_at,
     run::{Started, run},

@@ -60,6 +60,29 @@ pub struct Options {
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     pub max_connections: usize,
 
+    /// Let a connection have so many requests open at once; clients wait with more
+    #[arg(long, value_name = "N", default_value_t = 100,
+          value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    pub max_streams: u64,
+
+    /// Answer downloads beyond this number, on all connections together, with 503
+    #[arg(long, value_name = "N", default_value_t = 20_000)]
+    pub max_transfers: usize,
+
+    /// End requests whose headers do not arrive within this time
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = parse_seconds)]
+    pub head_timeout: Duration,
+
+    /// End transfers that stand still for so long because the client sends nothing (408), or takes
+    /// nothing (reset); slow clients are no matter
+    #[arg(long, value_name = "SECONDS", default_value = "600", value_parser = parse_seconds)]
+    pub stall_timeout: Duration,
+
+    /// Answer request bodies that come slower than this, in bytes per second on average, with 408; 0
+    /// means no limit
+    #[arg(long, value_name = "BYTES", default_value_t = 0)]
+    pub min_upload_rate: u64,
+
     /// The largest UDP payload to send
     #[arg(long, value_name = "BYTES", default_value_t = 1350,
           value_parser = clap::value_parser!(u16).range(1200..=16_383))]
@@ -98,6 +121,11 @@ impl Options {
             idle_timeout: self.idle_timeout,
             shutdown_timeout: self.shutdown_timeout,
             max_connections: self.max_connections,
+            max_streams: self.max_streams,
+            max_transfers: self.max_transfers,
+            head_timeout: self.head_timeout,
+            stall_timeout: self.stall_timeout,
+            min_upload_rate: self.min_upload_rate,
             datagram_size: usize::from(self.datagram_size),
             ..Config::new(self.root.clone(), self.listen, certificate, key)
         }
@@ -149,6 +177,12 @@ mod tests {
         assert_eq!(options.idle_timeout, Duration::from_millis(500));
         assert_eq!((options.verbose, options.datagram_size), (2, 1350));
         assert_eq!(options.listen.port(), 0);
+        let limits = "site --listen 127.0.0.1:0 --demo-cert d --max-streams 7 --max-transfers 8 \
+                      --head-timeout 9 --stall-timeout 0.25 --min-upload-rate 11";
+        let config = parse(limits).unwrap().config(PathBuf::new(), PathBuf::new());
+        assert_eq!((config.max_streams, config.max_transfers, config.min_upload_rate), (7, 8, 11));
+        assert_eq!(config.head_timeout, Duration::from_secs(9));
+        assert_eq!(config.stall_timeout, Duration::from_millis(250));
         assert!(parse("site --listen [::1]:4433 --cert c --key k").is_ok());
         assert!(parse("site --listen localhost:4433 --cert c --key k").is_ok());
     }
@@ -174,6 +208,7 @@ mod tests {
                 "site --listen 127.0.0.1:0 --demo-cert d --idle-timeout x",
                 ErrorKind::ValueValidation,
             ),
+            ("site --listen 127.0.0.1:0 --demo-cert d --max-streams 0", ErrorKind::ValueValidation),
             (
                 "site --listen 127.0.0.1:0 --demo-cert d --datagram-size 900",
                 ErrorKind::ValueValidation,

@@ -5,7 +5,7 @@ use std::{ffi::OsString, fs, io, path::Path, process};
 use serde_json::{Value, json};
 use socket_transport::ServiceSnapshot;
 
-use crate::{RequestTotals, TransferTotals};
+use crate::{LimitTotals, RequestTotals, TransferTotals};
 
 /// Everything that the server holds at a moment, and what it has done so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,6 +34,8 @@ pub struct Snapshot {
     pub requests: RequestTotals,
     /// Responses so far.
     pub responses: TransferTotals,
+    /// What limits did so far.
+    pub limits: LimitTotals,
     /// The socket thread's own view.
     pub service: ServiceSnapshot,
 }
@@ -76,6 +78,15 @@ impl Snapshot {
                 "responses_cancelled": self.responses.cancelled,
                 "responses_failed": self.responses.failed,
                 "response_bytes": self.responses.body_bytes,
+            },
+            "limits": {
+                "connections_excessive": self.limits.excessive,
+                "requests_cancelled": self.limits.cancels,
+                "requests_rejected": self.limits.rejected,
+                "heads_too_large": self.limits.heads_too_large,
+                "heads_stalled": self.limits.heads_stalled,
+                "uploads_stalled": self.limits.uploads_stalled,
+                "downloads_stalled": self.limits.downloads_stalled,
             },
             "service": {
                 "turns": self.service.turns,

@@ -55,6 +55,8 @@ pub(crate) struct Transfer {
     owner: Owner,
     stream: u64,
     state: State,
+    /// A worker does something for it.
+    has_job: bool,
 }
 
 /// See the picture on top.
@@ -78,8 +80,10 @@ pub(crate) enum Progress {
     Budget,
     /// Everything was handed to the engine, and the transfer is gone from the table.
     Done,
-    /// The transfer could not go on and is gone from the table.
+    /// The client wants no more, and the transfer is gone from the table.
     Ended,
+    /// The source failed, and the transfer is gone from the table.
+    Failed,
     /// There is no such transfer: a late event.
     Unknown,
 }
@@ -101,6 +105,9 @@ pub struct TransferTotals {
 pub(crate) struct Transfers {
     table: Keyed<Transfer>,
     by_stream: HashMap<(Owner, u64), TransferKey>,
+    /// Jobs whose transfer is gone, until they are done; and how many of them are whose.
+    abandoned: HashMap<TransferKey, Owner>,
+    abandoned_by: HashMap<Owner, usize>,
     /// Memory held by all sources together.
     held: usize,
     totals: TransferTotals,
@@ -111,6 +118,8 @@ impl Transfers {
         Self {
             table: Keyed::new(),
             by_stream: HashMap::new(),
+            abandoned: HashMap::new(),
+            abandoned_by: HashMap::new(),
             held: 0,
             totals: TransferTotals::default(),
         }
@@ -128,7 +137,8 @@ impl Transfers {
     }
 
     fn add(&mut self, owner: Owner, stream: u64, state: State) -> TransferKey {
-        let key = self.table.insert(Transfer { owner, stream, state });
+        let has_job = matches!(state, State::Opening);
+        let key = self.table.insert(Transfer { owner, stream, state, has_job });
         if let Some(old) = self.by_stream.insert((owner, stream), key) {
             // One request on one stream: it can't happen, and must not leave anything if it does.
             self.discard(old);
@@ -138,23 +148,44 @@ impl Transfers {
 
     /// The worker has found the response. Returns whose it is; None if the transfer is gone.
     pub(crate) fn opened(&mut self, key: TransferKey, response: Response) -> Option<(Owner, u64)> {
-        let transfer = self.table.get_mut(key)?;
+        let transfer = self.job_done(key)?;
         if matches!(transfer.state, State::Opening) {
-            self.held += response.body.held();
+            let held = response.body.held();
             transfer.state = State::Head(response);
+            let place = (transfer.owner, transfer.stream);
+            self.held += held;
+            return Some(place);
         }
         Some((transfer.owner, transfer.stream))
     }
 
+    /// Notes the end of a job. None if it was done for nothing.
+    fn job_done(&mut self, key: TransferKey) -> Option<&mut Transfer> {
+        if let Some(owner) = self.abandoned.remove(&key)
+            && let Some(count) = self.abandoned_by.get_mut(&owner)
+        {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.abandoned_by.remove(&owner);
+            }
+        }
+        let transfer = self.table.get_mut(key)?;
+        transfer.has_job = false;
+        Some(transfer)
+    }
+
     /// A worker has read. Returns whose it is; None if the transfer is gone, and the file with it.
     pub(crate) fn read_done(&mut self, key: TransferKey, done: ReadDone) -> Option<(Owner, u64)> {
-        let transfer = self.table.get_mut(key)?;
+        let transfer = self.job_done(key)?;
+        let (mut before, mut after) = (0, 0);
         if let State::Body(source) = &mut transfer.state {
-            let before = source.held();
+            before = source.held();
             source.finish_read(done);
-            self.held = self.held + source.held() - before;
+            after = source.held();
         }
-        Some((transfer.owner, transfer.stream))
+        let place = (transfer.owner, transfer.stream);
+        self.held = self.held + after - before;
+        Some(place)
     }
 
     /// Sends as much of a stream's response as engine, source and budget allow.
@@ -179,7 +210,7 @@ impl Transfers {
         self.totals.body_bytes += sent;
         match progress {
             Progress::Done => self.totals.completed += 1,
-            Progress::Ended if transfer.source_failed() => self.totals.failed += 1,
+            Progress::Failed => self.totals.failed += 1,
             Progress::Ended => self.totals.cancelled += 1,
             _ => return progress,
         }
@@ -210,6 +241,17 @@ impl Transfers {
         self.by_stream.contains_key(&(owner, stream))
     }
 
+    /// Whether a worker does something for a stream's response.
+    pub(crate) fn has_job(&self, owner: Owner, stream: u64) -> bool {
+        let key = self.by_stream.get(&(owner, stream));
+        key.and_then(|key| self.table.get(*key)).is_some_and(|transfer| transfer.has_job)
+    }
+
+    /// How many workers' jobs go on for a connection's transfers that are gone.
+    pub(crate) fn abandoned_jobs(&self, owner: Owner) -> usize {
+        self.abandoned_by.get(&owner).copied().unwrap_or_default()
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.table.len()
     }
@@ -231,6 +273,10 @@ impl Transfers {
     fn discard(&mut self, key: TransferKey) {
         let Some(transfer) = self.table.remove(key) else { return };
         self.held -= transfer.held();
+        if transfer.has_job {
+            self.abandoned.insert(key, transfer.owner);
+            *self.abandoned_by.entry(transfer.owner).or_default() += 1;
+        }
         let place = (transfer.owner, transfer.stream);
         if self.by_stream.get(&place) == Some(&key) {
             self.by_stream.remove(&place);
@@ -244,13 +290,6 @@ impl Transfer {
             State::Opening => 0,
             State::Head(response) => response.body.held(),
             State::Body(source) => source.held(),
-        }
-    }
-
-    fn source_failed(&mut self) -> bool {
-        match &mut self.state {
-            State::Body(source) => matches!(source.piece(), Piece::Failed),
-            State::Opening | State::Head(_) => false,
         }
     }
 
@@ -282,6 +321,7 @@ impl Transfer {
         let mut sent = 0;
         let progress = loop {
             if let Some(job) = source.start_read(allowance) {
+                self.has_job = true;
                 read(job);
             }
             match send_piece(engine, stream, &source.piece(), *budget) {
@@ -321,7 +361,7 @@ fn send_piece(
         Piece::Wait => return Err(Progress::Waiting),
         Piece::Failed => {
             engine.reset(stream, H3_INTERNAL_ERROR);
-            return Err(Progress::Ended);
+            return Err(Progress::Failed);
         }
     };
     if budget == 0 {

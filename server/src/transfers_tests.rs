@@ -221,7 +221,7 @@ fn d2_28_a_file_that_became_shorter_resets_the_stream() {
     assert_eq!(bench.advance(stream), Progress::Waiting);
     assert_eq!(bench.engine.body.len(), CHUNK);
     assert_eq!(bench.read(), Some((bench.owner, stream)));
-    assert_eq!(bench.advance(stream), Progress::Ended);
+    assert_eq!(bench.advance(stream), Progress::Failed);
     assert_eq!(bench.engine.resets, [(stream, H3_INTERNAL_ERROR)]);
     assert_eq!(bench.engine.fin_at, None);
     assert_eq!(bench.transfers.totals().failed, 1);
@@ -255,6 +255,30 @@ fn d2_31_a_cancelled_transfer_never_sends_an_end() {
     assert_eq!(bench.advance(stream), Progress::Unknown);
     assert_eq!((bench.engine.fin_at, bench.engine.body.len()), (None, 10));
     assert_eq!(bench.transfers.totals().cancelled, 1);
+    bench.assert_empty();
+}
+
+/// A cancelled request counts until its work has stopped: rapid resets must not pile up jobs.
+/// (CVE-2023-44487, CVE-2025-8671.)
+#[test]
+fn a_cancelled_transfer_counts_until_its_job_is_done() {
+    let mut bench = Bench::new();
+    let stream = bench.file(3 * CHUNK as u64, 3 * CHUNK as u64);
+    assert_eq!(bench.advance(stream), Progress::Waiting);
+    assert!(bench.transfers.has_job(bench.owner, stream));
+    assert!(bench.transfers.cancel(bench.owner, stream));
+    assert!(!bench.transfers.has_job(bench.owner, stream));
+    assert_eq!(bench.transfers.abandoned_jobs(bench.owner), 1);
+    assert_eq!(bench.transfers.abandoned_jobs(Key::for_test(77)), 0);
+    assert_eq!(bench.read(), None);
+    assert_eq!(bench.transfers.abandoned_jobs(bench.owner), 0);
+
+    // One that only waits for the engine has no job.
+    bench.engine.room = 10;
+    let stream = bench.generated(100);
+    assert_eq!(bench.advance(stream), Progress::Blocked);
+    assert!(bench.transfers.cancel(bench.owner, stream));
+    assert_eq!(bench.transfers.abandoned_jobs(bench.owner), 0);
     bench.assert_empty();
 }
 

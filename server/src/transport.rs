@@ -14,12 +14,10 @@ use boring::{
 };
 use quiche::h3;
 
-use crate::{Config, Error};
+use crate::{Config, Error, heads};
 
 /// Length of the connection ids that the server chooses.
 pub(crate) const ID_LENGTH: usize = 16;
-/// Requests that a client may have open at once on a connection.
-const REQUESTS_AT_ONCE: u64 = 100;
 /// The control stream, two for QPACK, and a few that mean nothing (RFC 9114, 6.2.3).
 const UNIDIRECTIONAL_STREAMS: u64 = 8;
 /// How much a client may upload before the server has read any of it: at first, and after the engine
@@ -30,9 +28,6 @@ const CONNECTION_WINDOW: u64 = 8 * 1024 * 1024;
 const MAX_CONNECTION_WINDOW: u64 = 24 * 1024 * 1024;
 /// Source ids that a client may have, for its migrations.
 const IDS_AT_ONCE: u64 = 4;
-/// The largest header section, decoded. A larger one closes the connection with
-/// `H3_EXCESSIVE_LOAD`.
-const MAX_HEADER_BYTES: u64 = 32 * 1024;
 
 /// What the server accepts connections with.
 pub(crate) struct Transport {
@@ -70,7 +65,7 @@ fn quic_config(config: &Config, tls: SslContextBuilder) -> quiche::Result<quiche
     quic.set_application_protos(h3::APPLICATION_PROTOCOL)?;
     quic.set_max_idle_timeout(millis(config.idle_timeout));
     quic.set_max_send_udp_payload_size(config.datagram_size);
-    quic.set_initial_max_streams_bidi(REQUESTS_AT_ONCE);
+    quic.set_initial_max_streams_bidi(config.max_streams);
     quic.set_initial_max_streams_uni(UNIDIRECTIONAL_STREAMS);
     quic.set_initial_max_data(CONNECTION_WINDOW);
     quic.set_max_connection_window(MAX_CONNECTION_WINDOW);
@@ -86,7 +81,7 @@ fn quic_config(config: &Config, tls: SslContextBuilder) -> quiche::Result<quiche
 
 fn http_config() -> h3::Result<h3::Config> {
     let mut http = h3::Config::new()?;
-    http.set_max_field_section_size(MAX_HEADER_BYTES);
+    http.set_max_field_section_size(heads::ADVERTISED);
     Ok(http)
 }
 

@@ -85,20 +85,6 @@ fn transfers_beyond_the_limit_are_answered_with_503() {
     client.answer(first).assert_pattern(1_000_000);
 }
 
-/// A header section beyond the limit ends the connection with `H3_EXCESSIVE_LOAD`.
-#[test]
-fn headers_beyond_the_limit_close_the_connection() {
-    let server = Fixture::new();
-    let mut client = server.client();
-    // Small on the wire, large when decoded: each counts 32 bytes more than its letters (RFC 9114,
-    // 4.2.2).
-    client.request("GET", "/", &vec![("a", "b"); 1000], true);
-    client.drive("the close", |client| client.quic.is_draining());
-    let error = client.quic.peer_error().unwrap();
-    assert_eq!((error.is_app, error.error_code), (true, 0x107));
-    server.wait_until_empty();
-}
-
 /// Stream credit is held back until streams are done: the client can't open more than a hundred.
 #[test]
 fn streams_beyond_the_limit_wait_at_the_client() {

@@ -374,6 +374,26 @@ impl Client {
         stream
     }
 
+    /// Goes on with an upload that was begun.
+    pub(crate) fn go_on(&mut self, stream: u64, length: u64, fin: bool) {
+        self.bodies.insert(stream, Sending { left: length, then_fin: fin });
+    }
+
+    /// Sends bytes as they are, past the HTTP/3 half, as much as there is room for.
+    pub(crate) fn raw(&mut self, stream: u64, bytes: &[u8], fin: bool) -> usize {
+        let sent = self.quic.stream_send(stream, bytes, fin).unwrap_or_default();
+        self.flush();
+        sent
+    }
+
+    /// Waits for the server's `CONNECTION_CLOSE`. Returns the HTTP/3 code and the reason.
+    pub(crate) fn closed(&mut self) -> (u64, String) {
+        self.drive("the close", |client| client.quic.is_draining());
+        let error = self.quic.peer_error().unwrap();
+        assert!(error.is_app, "{error:?}");
+        (error.error_code, String::from_utf8(error.reason.clone()).unwrap())
+    }
+
     /// Waits for the end of an answer.
     pub(crate) fn answer(&mut self, stream: u64) -> Answer {
         self.drive(&format!("the answer on stream {stream}"), |client| {

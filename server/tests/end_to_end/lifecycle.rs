@@ -150,6 +150,43 @@ fn a_graceful_shutdown_finishes_what_runs() {
     assert_eq!(server.join().responses.completed, 2);
 }
 
+/// Uploads finish as well, and what comes after the GOAWAY is rejected, so that it is safe to try it
+/// elsewhere.
+#[test]
+fn a_graceful_shutdown_finishes_uploads_too() {
+    let mut server = Fixture::with(|config| config.shutdown_timeout = Duration::from_secs(30));
+    let mut client = server.client();
+    let running = client.upload(&[("content-length", "300000")], 100_000, false);
+    client.drive("the upload to begin", |_| server.snapshot().requests.upload_bytes == 100_000);
+    server.control.shut_down();
+    client.drive("GOAWAY", |client| client.goaway.is_some());
+    assert_eq!(client.goaway, Some(running + 4));
+
+    // quiche's own client opens no stream after that; one that has not heard it yet would.
+    let late = running + 4;
+    client.raw(late, &[0x01, 7, 0, 0, 0xd1, 0xd7, 0xc1, 0x50, 0], true);
+    client.drive("the rejection", |client| {
+        client.answers.get(&late).is_some_and(|answer| answer.reset == Some(0x10b))
+    });
+    client.go_on(running, 200_000, true);
+    assert_eq!(client.answer(running).field("x-data-received-length"), Some("300000"));
+    assert_eq!(client.closed(), (0x100, "the server is shutting down".to_owned()));
+    let snapshot = server.join();
+    assert_eq!((snapshot.requests.requests, snapshot.requests.uploads), (1, 1));
+}
+
+/// An upload that does not end has until the deadline.
+#[test]
+fn a_shutdown_does_not_wait_for_uploads_for_ever() {
+    let mut server = Fixture::with(|config| config.shutdown_timeout = Duration::from_millis(300));
+    let mut client = server.client();
+    client.upload(&[], 1000, false);
+    client.drive("the upload to begin", |_| server.snapshot().uploads == 1);
+    server.control.shut_down();
+    assert_eq!(client.closed(), (0x100, "the server is shutting down".to_owned()));
+    assert_eq!(server.join().requests.uploads_cancelled, 1);
+}
+
 #[test]
 fn a_shutdown_does_not_wait_for_ever() {
     let mut server = Fixture::with(|config| config.shutdown_timeout = Duration::from_millis(300));

@@ -14,4 +14,12 @@ mod downloads;
 #[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
+mod limits;
+#[cfg(test)]
+mod many;
+#[cfg(test)]
+mod slowness;
+#[cfg(test)]
+mod streams;
+#[cfg(test)]
 mod uploads;
