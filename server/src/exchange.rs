@@ -3,7 +3,7 @@
 //! ```text
 //!                    Headers                      Finished
 //!    (stream) ─┬── GET, HEAD ──▶ transfer            │
-//!              ├── POST, PUT ──▶ upload ─────────────▶ transfer ──▶ (FIN is with the engine)
+//!              ├── POST, PUT ──▶ upload ── stored ───▶ transfer ──▶ (FIN is with the engine)
 //!              ├── others, malformed ──▶ transfer (405, 400)                │ collected
 //!              └── after GOAWAY ──▶ rejected                                ▼
 //!                                                                       forgotten
@@ -20,12 +20,14 @@ use quiche::h3::{self, Event};
 use crate::{
     connection::Connection,
     engine::{H3_NO_ERROR, H3_REQUEST_CANCELLED, H3_REQUEST_REJECTED, Quiche, TransferEngine},
+    intake::Intake,
     keyed::Key,
     origin::Origin,
     priority::Priority,
     requests::{Method, Request, check_trailers, stated_method},
+    store::{Done, Failure},
     transfers::Progress,
-    uploads::Upload,
+    uploads::{End, Next, Upload},
 };
 
 /// The budgets of a visit: events, bytes of request bodies, bytes of response bodies. The last is a
@@ -50,6 +52,8 @@ pub(crate) struct Exchange {
     uploads: BTreeMap<u64, Upload>,
     /// Uploads with bytes to read, in the order in which they are served.
     readable: VecDeque<u64>,
+    /// What workers say about uploads, for the next visit: one for each job.
+    replies: Vec<(u64, Done)>,
     /// Streams whose response can go on although the engine has not said so.
     runnable: Vec<u64>,
     unfinished: bool,
@@ -65,6 +69,7 @@ impl Exchange {
             first_rejected: None,
             uploads: BTreeMap::new(),
             readable: VecDeque::new(),
+            replies: Vec::new(),
             runnable: Vec::new(),
             unfinished: false,
         }
@@ -93,6 +98,11 @@ impl Exchange {
         self.runnable.push(stream);
     }
 
+    /// A worker has done something for the upload on a stream.
+    pub(crate) fn stored(&mut self, stream: u64, done: Done) {
+        self.replies.push((stream, done));
+    }
+
     pub(crate) fn reject_new_requests(&mut self) {
         self.first_rejected = Some(self.next_stream);
     }
@@ -105,6 +115,7 @@ impl Exchange {
     /// within its budget.
     pub(crate) fn run(&mut self, mut engine: Quiche<'_>, origin: &mut Origin, full: bool) {
         let (mut events, mut bytes) = (EVENTS, UPLOAD_BYTES);
+        self.take_replies(&mut engine, origin);
         loop {
             self.take_events(&mut engine, origin, &mut events);
             if self.readable.is_empty() || bytes == 0 || events == 0 {
@@ -129,9 +140,10 @@ impl Exchange {
     pub(crate) fn abandon(&mut self, origin: &mut Origin) {
         for stream in std::mem::take(&mut self.open) {
             origin.transfers.cancel(self.owner, stream);
-            if self.uploads.remove(&stream).is_some() {
-                origin.totals.uploads_cancelled += 1;
-            }
+            self.cancel_upload(origin, stream);
+        }
+        for (stream, done) in self.replies.drain(..) {
+            Intake::nobody_waits((self.owner, stream), done, &mut origin.disk);
         }
         self.readable.clear();
         self.runnable.clear();
@@ -185,7 +197,7 @@ impl Exchange {
                 // A body that nobody asked for: the client may keep the rest of it.
                 None => engine.stop_reading(stream, H3_NO_ERROR),
             },
-            Event::Finished => self.on_upload_finished(origin, stream),
+            Event::Finished => self.on_upload_finished(engine, origin, stream),
             Event::Reset(code) => {
                 log::debug!("connection {:?}, stream {stream}: reset, code {code:#x}", self.owner);
                 self.on_cancelled(engine, origin, stream);
@@ -223,9 +235,13 @@ impl Exchange {
                 self.runnable.push(stream);
             }
             Method::Upload => {
-                self.uploads.insert(stream, Upload::new(&request));
+                let Origin { intake, disk, .. } = origin;
+                match intake.begin((self.owner, stream), &request, disk) {
+                    Ok(upload) => drop(self.uploads.insert(stream, upload)),
+                    Err(failure) => return self.decline(engine, origin, stream, failure),
+                }
                 if !more_frames {
-                    self.on_upload_finished(origin, stream);
+                    self.on_upload_finished(engine, origin, stream);
                 }
             }
             Method::Unknown => {
@@ -246,7 +262,7 @@ impl Exchange {
         reason: &'static str,
     ) {
         log::info!("connection {:?}, stream {stream}: malformed: {reason}", self.owner);
-        let was_upload = self.uploads.remove(&stream).is_some();
+        let was_upload = self.drop_upload(origin, stream);
         if was_upload {
             engine.stop_reading(stream, H3_NO_ERROR);
         }
@@ -259,8 +275,7 @@ impl Exchange {
 
     /// The client takes its request back, or wants no answer.
     fn on_cancelled(&mut self, engine: &mut Quiche<'_>, origin: &mut Origin, stream: u64) {
-        let had_upload = self.uploads.remove(&stream).is_some();
-        origin.totals.uploads_cancelled += u64::from(had_upload);
+        let had_upload = self.cancel_upload(origin, stream);
         if origin.transfers.cancel(self.owner, stream) || had_upload {
             engine.reset(stream, H3_REQUEST_CANCELLED);
             engine.stop_reading(stream, H3_REQUEST_CANCELLED);
@@ -287,23 +302,82 @@ impl Exchange {
             && let Some(stream) = self.readable.pop_front()
         {
             let Some(upload) = self.uploads.get_mut(&stream) else { continue };
-            match engine.http.recv_body(engine.quic, stream, &mut origin.scratch) {
+            let Origin { scratch, intake, disk, totals, .. } = origin;
+            let allowance = intake.allowance();
+            let room = upload.room(allowance).min(scratch.len());
+            let Some(scratch) = scratch.get_mut(..room).filter(|scratch| !scratch.is_empty())
+            else {
+                // Out of the line until a worker's reply puts it back.
+                continue;
+            };
+            match engine.http.recv_body(engine.quic, stream, scratch) {
                 Ok(count) => {
                     *budget = budget.saturating_sub(count);
-                    origin.totals.upload_bytes += count as u64;
+                    totals.upload_bytes += count as u64;
                     self.readable.push_back(stream);
-                    let bytes = origin.scratch.get(..count).unwrap_or_default();
-                    if let Err(reason) = upload.take(bytes) {
-                        self.refuse(engine, origin, stream, Method::Upload, reason);
+                    let bytes = scratch.get(..count).unwrap_or_default();
+                    if let Err(failure) = upload.take(bytes, allowance, disk) {
+                        self.decline(engine, origin, stream, failure);
                     }
                 }
-                Err(h3::Error::Done) => upload.readable = false,
+                Err(h3::Error::Done) => upload.drained(disk),
                 Err(error) => {
                     log::debug!("connection {:?}, stream {stream}: {error}", self.owner);
-                    upload.readable = false;
+                    self.on_cancelled(engine, origin, stream);
                 }
             }
         }
+    }
+
+    /// What workers have done since the last visit.
+    fn take_replies(&mut self, engine: &mut Quiche<'_>, origin: &mut Origin) {
+        for (stream, done) in std::mem::take(&mut self.replies) {
+            let Origin { intake, disk, .. } = origin;
+            let Some(upload) = self.uploads.get_mut(&stream) else {
+                Intake::nobody_waits((self.owner, stream), done, disk);
+                continue;
+            };
+            match upload.on_done(done, intake.allowance(), disk) {
+                Next::GoOn if upload.readable => self.readable.push_back(stream),
+                Next::GoOn => {}
+                Next::Stored(stored) => {
+                    let priority = upload.priority;
+                    self.uploads.remove(&stream);
+                    origin.stored(self.owner, stream, &stored, priority);
+                    self.runnable.push(stream);
+                }
+                Next::Failed(failure) => self.decline(engine, origin, stream, failure),
+            }
+        }
+    }
+
+    /// Answers that a body is not taken. The client may keep what is left of it.
+    fn decline(
+        &mut self,
+        engine: &mut Quiche<'_>,
+        origin: &mut Origin,
+        stream: u64,
+        failure: Failure,
+    ) {
+        let Failure { status, text } = failure;
+        log::info!("connection {:?}, stream {stream}: {status}: {text}", self.owner);
+        self.drop_upload(origin, stream);
+        engine.stop_reading(stream, H3_NO_ERROR);
+        origin.text(self.owner, stream, Method::Upload, status, text);
+        self.runnable.push(stream);
+    }
+
+    /// Ends an upload that will not be complete. False if there is none.
+    fn cancel_upload(&mut self, origin: &mut Origin, stream: u64) -> bool {
+        let existed = self.drop_upload(origin, stream);
+        origin.totals.uploads_cancelled += u64::from(existed);
+        existed
+    }
+
+    /// Removes an upload, and what is stored of it.
+    fn drop_upload(&mut self, origin: &mut Origin, stream: u64) -> bool {
+        let upload = self.uploads.remove(&stream);
+        upload.map(|upload| upload.abandon(&mut origin.disk)).is_some()
     }
 
     /// A client that wants no answer ends its upload. The engine reports a stopped stream as writable,
@@ -318,14 +392,19 @@ impl Exchange {
         }
     }
 
-    fn on_upload_finished(&mut self, origin: &mut Origin, stream: u64) {
+    fn on_upload_finished(&mut self, engine: &mut Quiche<'_>, origin: &mut Origin, stream: u64) {
         // The end of a GET request, for one, needs no answer of its own.
-        let Some(upload) = self.uploads.remove(&stream) else { return };
-        match upload.finish() {
-            Ok(length) => origin.received(self.owner, stream, length, upload.priority),
-            Err(reason) => origin.text(self.owner, stream, Method::Upload, 400, reason),
+        let Some(upload) = self.uploads.get_mut(&stream) else { return };
+        match upload.end(&mut origin.disk) {
+            Ok(End::Counted(length)) => {
+                let priority = upload.priority;
+                self.uploads.remove(&stream);
+                origin.received(self.owner, stream, length, priority);
+                self.runnable.push(stream);
+            }
+            Ok(End::Storing) => {}
+            Err(failure) => self.decline(engine, origin, stream, failure),
         }
-        self.runnable.push(stream);
     }
 }
 

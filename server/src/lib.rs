@@ -20,22 +20,29 @@
 //! runs on the service's workers. Other threads talk to the server through [`Control`].
 
 mod app;
+mod buffer;
 mod certificates;
+mod conditions;
 mod config;
 mod connection;
 mod control;
+mod counter;
 mod engine;
 mod error;
 mod events;
 mod exchange;
 mod files;
+mod intake;
 mod keyed;
 mod listener;
+mod listing;
 pub mod options;
 mod origin;
 mod output;
 mod pattern;
 mod priority;
+mod ranges;
+mod representation;
 mod requests;
 mod response;
 mod retry;
@@ -43,6 +50,7 @@ mod run;
 pub mod signals;
 mod snapshot;
 mod source;
+mod store;
 mod transfers;
 mod transport;
 mod uploads;
