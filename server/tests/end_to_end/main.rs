@@ -14,4 +14,8 @@ mod downloads;
 #[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
+mod ranges;
+#[cfg(test)]
+mod stored;
+#[cfg(test)]
 mod uploads;
