@@ -2,7 +2,7 @@
 //!
 //! neqo 0.13.4 collects a response head of any length before it reports it, and reads the bytes as they
 //! come, so that no window holds the sender back. The session can't look into the engine; but it sees
-//! packets come and no event follow. An honest peer fills a window at most, behind a packet that was lost
+//! packets come, and no event and no byte of a body follow. An honest peer fills a window at most, behind a packet that was lost
 //! or for consumers that don't read, and adds a head and some acknowledgements; what exceeds that is an
 //! attack, or a head that nobody wants.
 //!

@@ -27,6 +27,7 @@ use crate::{
     connection::Connection,
     events::{Event, Reply, Target},
     exchange::Limits,
+    intake::Intake,
     keyed::{Key, Keyed},
     listener::{Admission, Arrival, Listener, Routed},
     origin::Origin,
@@ -122,6 +123,8 @@ impl Server {
             streams: connections().map(|c| c.exchange.open_streams()).sum(),
             transfers: self.origin.transfers.len(),
             uploads: connections().map(|c| c.exchange.uploads()).sum(),
+            uploads_unfinished: self.origin.intake.unfinished(),
+            uploads_buffered_bytes: self.origin.intake.held(),
             files_open: self.origin.disk.open_files.count(),
             buffered_bytes: self.origin.transfers.held(),
             accepted: self.accepted,
@@ -421,6 +424,13 @@ impl SocketHandler for Server {
             Event::Read { transfer, done } => {
                 let place = self.origin.transfers.read_done(transfer, done);
                 self.continue_stream(place);
+            }
+            Event::Stored { place: (key, stream), done } => {
+                match self.connections.get_mut(key) {
+                    Some(connection) => connection.exchange.stored(stream, done),
+                    None => Intake::nobody_waits((key, stream), done, &mut self.origin.disk),
+                }
+                self.stand_in_line(key);
             }
             Event::Report(reply) => return reply(self.snapshot(ctx.snapshot())),
             Event::ReportWhenEmpty(reply) => self.waiting_for_empty.push(reply),

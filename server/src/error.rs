@@ -17,6 +17,16 @@ pub enum Error {
         /// What the system said.
         error: io::Error,
     },
+    /// The folder for uploads is not there.
+    #[error(
+        "uploads can't be stored in {path}: {error}; give an existing folder that you may write to"
+    )]
+    Uploads {
+        /// Which one.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
     /// The certificate file is of no use.
     #[error(
         "the certificate {path} can't be used: {reason}; give a PEM file with the server's certificate first, or use --demo-cert"
@@ -76,7 +86,7 @@ impl Error {
             // CURLE_INTERFACE_FAILED, and 1 for what curl has no code for.
             Self::Root { .. } => 37,
             Self::Certificate { .. } | Self::Key { .. } => 58,
-            Self::Demo(_) | Self::KeyLog { .. } => 23,
+            Self::Demo(_) | Self::KeyLog { .. } | Self::Uploads { .. } => 23,
             Self::Bind { .. } => 45,
             Self::Engine(_) | Self::System(_) => 1,
         }

@@ -3,10 +3,11 @@
 use crate::{
     Snapshot,
     connection::Connection,
-    files::{Found, Refusal},
+    files::{Opened, Refusal},
     keyed::Key,
     origin::Wanted,
     source::ReadDone,
+    store::{Done, Place},
     transfers::TransferKey,
 };
 
@@ -26,9 +27,11 @@ pub(crate) enum Target {
 /// What workers and other threads post.
 pub(crate) enum Event {
     /// A worker has looked for a file.
-    Opened { transfer: TransferKey, result: Result<Found, Refusal>, wanted: Wanted },
+    Opened { transfer: TransferKey, result: Result<Opened, Refusal>, wanted: Wanted },
     /// A worker has read.
     Read { transfer: TransferKey, done: ReadDone },
+    /// A worker has done something for an upload.
+    Stored { place: Place, done: Done },
     /// Somebody wants to know what is alive.
     Report(Reply),
     /// Somebody wants to know when nothing is.

@@ -3,7 +3,7 @@
 //! ```text
 //!                    Headers                      Finished
 //!    (stream) ─┬── GET, HEAD ──▶ transfer            │
-//!              ├── POST, PUT ──▶ upload ─────────────▶ transfer ──▶ (FIN is with the engine)
+//!              ├── POST, PUT ──▶ upload ── stored ───▶ transfer ──▶ (FIN is with the engine)
 //!              ├── others, malformed ──▶ transfer (405, 400)                │ collected
 //!              ├── too large ──▶ transfer (431)                            │
 //!              └── after GOAWAY ──▶ rejected                                ▼
@@ -35,12 +35,14 @@ use crate::{
     },
     guard::{Guard, LimitTotals},
     heads,
+    intake::Intake,
     keyed::Key,
     origin::Origin,
     priority::Priority,
     requests::{Method, Request, check_trailers, stated_method},
+    store::{Done, Failure},
     transfers::Progress,
-    uploads::Upload,
+    uploads::{End, Next, Upload},
 };
 
 /// The budgets of a visit: events, bytes of response bodies (those of request bodies are the guard's).
@@ -68,6 +70,8 @@ pub(crate) struct Exchange {
     readable: VecDeque<u64>,
     /// Uploads with something to read that was no body.
     no_body: Vec<u64>,
+    /// What workers say about uploads, for the next visit: one for each job.
+    replies: Vec<(u64, Done)>,
     /// Streams whose response can go on although the engine has not said so.
     runnable: Vec<u64>,
     unfinished: bool,
@@ -91,6 +95,7 @@ impl Exchange {
             uploads: BTreeMap::new(),
             readable: VecDeque::new(),
             no_body: Vec::new(),
+            replies: Vec::new(),
             runnable: Vec::new(),
             unfinished: false,
             guard: Guard::new(now),
@@ -137,6 +142,11 @@ impl Exchange {
         self.runnable.push(stream);
     }
 
+    /// A worker has done something for the upload on a stream.
+    pub(crate) fn stored(&mut self, stream: u64, done: Done) {
+        self.replies.push((stream, done));
+    }
+
     pub(crate) fn reject_new_requests(&mut self) {
         self.first_rejected = Some(self.next_stream);
     }
@@ -157,6 +167,7 @@ impl Exchange {
         self.now = now;
         self.note_new_streams(&engine);
         let (mut events, mut bytes) = (EVENTS, self.guard.body_bytes(now));
+        self.take_replies(&mut engine, origin);
         loop {
             self.take_events(&mut engine, origin, &mut events);
             self.skip_empty_frames(&engine, &mut bytes);
@@ -188,9 +199,10 @@ impl Exchange {
     pub(crate) fn abandon(&mut self, origin: &mut Origin) {
         for stream in std::mem::take(&mut self.open) {
             origin.transfers.cancel(self.owner, stream);
-            if self.uploads.remove(&stream).is_some() {
-                origin.totals.uploads_cancelled += 1;
-            }
+            self.cancel_upload(origin, stream);
+        }
+        for (stream, done) in self.replies.drain(..) {
+            Intake::nobody_waits((self.owner, stream), done, &mut origin.disk);
         }
         self.readable.clear();
         self.no_body.clear();
@@ -258,7 +270,7 @@ impl Exchange {
                 // A body that nobody asked for: the client may keep the rest of it.
                 None => engine.stop_reading(stream, H3_NO_ERROR),
             },
-            Event::Finished => self.on_upload_finished(origin, stream),
+            Event::Finished => self.on_upload_finished(engine, origin, stream),
             Event::Reset(code) => {
                 log::debug!("connection {:?}, stream {stream}: reset, code {code:#x}", self.owner);
                 // One that was taken back before its head was read cost a stream at least. It is over
@@ -316,9 +328,13 @@ impl Exchange {
                 self.runnable.push(stream);
             }
             Method::Upload => {
-                self.uploads.insert(stream, Upload::new(&request));
+                let Origin { intake, disk, .. } = origin;
+                match intake.begin((self.owner, stream), &request, disk) {
+                    Ok(upload) => drop(self.uploads.insert(stream, upload)),
+                    Err(failure) => return self.decline(engine, origin, stream, failure),
+                }
                 if !more_frames {
-                    self.on_upload_finished(origin, stream);
+                    self.on_upload_finished(engine, origin, stream);
                 }
             }
             Method::Unknown => {
@@ -364,7 +380,7 @@ impl Exchange {
         (status, reason): (u16, &'static str),
     ) {
         log::info!("connection {:?}, stream {stream}: {status}: {reason}", self.owner);
-        let was_upload = self.uploads.remove(&stream).is_some();
+        let was_upload = self.drop_upload(origin, stream);
         if was_upload {
             engine.stop_reading(stream, H3_NO_ERROR);
         }
@@ -377,8 +393,7 @@ impl Exchange {
 
     /// The client takes its request back, or wants no answer.
     fn on_cancelled(&mut self, engine: &mut Quiche<'_>, origin: &mut Origin, stream: u64) {
-        let had_upload = self.uploads.remove(&stream).is_some();
-        origin.totals.uploads_cancelled += u64::from(had_upload);
+        let had_upload = self.cancel_upload(origin, stream);
         if origin.transfers.cancel(self.owner, stream) || had_upload {
             self.guard.on_cancel(self.now);
             engine.reset(stream, H3_REQUEST_CANCELLED);
@@ -427,27 +442,33 @@ impl Exchange {
             && let Some(stream) = self.readable.pop_front()
         {
             let Some(upload) = self.uploads.get_mut(&stream) else { continue };
-            let length = origin.scratch.len().min(*budget);
-            let buffer = origin.scratch.get_mut(..length).unwrap_or_default();
-            match engine.http.recv_body(engine.quic, stream, buffer) {
+            let Origin { scratch, intake, disk, totals, .. } = origin;
+            let allowance = intake.allowance();
+            let room = upload.room(allowance).min(scratch.len()).min(*budget);
+            let Some(scratch) = scratch.get_mut(..room).filter(|scratch| !scratch.is_empty())
+            else {
+                // Out of the line until a worker's reply puts it back.
+                continue;
+            };
+            match engine.http.recv_body(engine.quic, stream, scratch) {
                 Ok(count) => {
                     self.patience.on_uploaded(stream, count, self.now);
                     body += count;
                     *budget = budget.saturating_sub(count);
-                    origin.totals.upload_bytes += count as u64;
+                    totals.upload_bytes += count as u64;
                     self.readable.push_back(stream);
-                    let bytes = origin.scratch.get(..count).unwrap_or_default();
-                    if let Err(reason) = upload.take(bytes) {
-                        self.refuse(engine, origin, stream, Method::Upload, reason);
+                    let bytes = scratch.get(..count).unwrap_or_default();
+                    if let Err(failure) = upload.take(bytes, allowance, disk) {
+                        self.decline(engine, origin, stream, failure);
                     }
                 }
                 Err(h3::Error::Done) if engine.quic.stream_readable(stream) => {
                     self.no_body.push(stream);
                 }
-                Err(h3::Error::Done) => upload.readable = false,
+                Err(h3::Error::Done) => upload.drained(disk),
                 Err(error) => {
                     log::debug!("connection {:?}, stream {stream}: {error}", self.owner);
-                    upload.readable = false;
+                    self.on_cancelled(engine, origin, stream);
                 }
             }
         }
@@ -469,6 +490,57 @@ impl Exchange {
         }
     }
 
+    /// What workers have done since the last visit.
+    fn take_replies(&mut self, engine: &mut Quiche<'_>, origin: &mut Origin) {
+        for (stream, done) in std::mem::take(&mut self.replies) {
+            let Origin { intake, disk, .. } = origin;
+            let Some(upload) = self.uploads.get_mut(&stream) else {
+                Intake::nobody_waits((self.owner, stream), done, disk);
+                continue;
+            };
+            match upload.on_done(done, intake.allowance(), disk) {
+                Next::GoOn if upload.readable => self.readable.push_back(stream),
+                Next::GoOn => {}
+                Next::Stored(stored) => {
+                    let priority = upload.priority;
+                    self.uploads.remove(&stream);
+                    origin.stored(self.owner, stream, &stored, priority);
+                    self.runnable.push(stream);
+                }
+                Next::Failed(failure) => self.decline(engine, origin, stream, failure),
+            }
+        }
+    }
+
+    /// Answers that a body is not taken. The client may keep what is left of it.
+    fn decline(
+        &mut self,
+        engine: &mut Quiche<'_>,
+        origin: &mut Origin,
+        stream: u64,
+        failure: Failure,
+    ) {
+        let Failure { status, text } = failure;
+        log::info!("connection {:?}, stream {stream}: {status}: {text}", self.owner);
+        self.drop_upload(origin, stream);
+        engine.stop_reading(stream, H3_NO_ERROR);
+        origin.text(self.owner, stream, Method::Upload, status, text);
+        self.runnable.push(stream);
+    }
+
+    /// Ends an upload that will not be complete. False if there is none.
+    fn cancel_upload(&mut self, origin: &mut Origin, stream: u64) -> bool {
+        let existed = self.drop_upload(origin, stream);
+        origin.totals.uploads_cancelled += u64::from(existed);
+        existed
+    }
+
+    /// Removes an upload, and what is stored of it.
+    fn drop_upload(&mut self, origin: &mut Origin, stream: u64) -> bool {
+        let upload = self.uploads.remove(&stream);
+        upload.map(|upload| upload.abandon(&mut origin.disk)).is_some()
+    }
+
     /// A client that wants no answer ends its upload, or its download. The engine reports a stopped
     /// stream as writable, but not if it has been reported as writable before, nor while the connection
     /// has no room; and by then it may have collected the stream, and given the client credit for
@@ -488,14 +560,19 @@ impl Exchange {
         }
     }
 
-    fn on_upload_finished(&mut self, origin: &mut Origin, stream: u64) {
+    fn on_upload_finished(&mut self, engine: &mut Quiche<'_>, origin: &mut Origin, stream: u64) {
         // The end of a GET request, for one, needs no answer of its own.
-        let Some(upload) = self.uploads.remove(&stream) else { return };
-        match upload.finish() {
-            Ok(length) => origin.received(self.owner, stream, length, upload.priority),
-            Err(reason) => origin.text(self.owner, stream, Method::Upload, 400, reason),
+        let Some(upload) = self.uploads.get_mut(&stream) else { return };
+        match upload.end(&mut origin.disk) {
+            Ok(End::Counted(length)) => {
+                let priority = upload.priority;
+                self.uploads.remove(&stream);
+                origin.received(self.owner, stream, length, priority);
+                self.runnable.push(stream);
+            }
+            Ok(End::Storing) => {}
+            Err(failure) => self.decline(engine, origin, stream, failure),
         }
-        self.runnable.push(stream);
     }
 }
 

@@ -1,7 +1,7 @@
 //! From the path of a request to an open file below the served folder, and never outside it.
 //!
 //! ```text
-//!   ":path" bytes ── decode ──▶ Target ── on a worker: canonicalize, check, open ──▶ Found
+//!   ":path" bytes ── decode ──▶ Target ── on a worker: canonicalize, check, open ──▶ Opened
 //!                      │                               │
 //!                      ▼                               ▼
 //!                   Refusal                         Refusal
@@ -13,20 +13,31 @@
 //! the folder's owner is trusted.)
 
 use std::{
-    ffi::OsString,
+    borrow::Cow,
+    ffi::{OsStr, OsString},
     fs::{self, File},
     io,
     path::{Component, Path, PathBuf},
     time::SystemTime,
 };
 
-use crate::source::{OpenFile, OpenFiles};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
+
+use crate::{
+    listing,
+    source::{OpenFile, OpenFiles},
+};
+
+/// What is written as it is in the path of a link: the unreserved characters of RFC 3986.
+const ENCODED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+/// How the names of unfinished uploads end.
+pub(crate) const UNFINISHED: &str = ".part";
 
 /// A request's path, decoded and found harmless: relative names without tricks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Target {
     relative: PathBuf,
-    /// The path ended with a slash: only a folder will do.
+    /// The path ended with a slash, or a dot: only a folder will do.
     must_be_folder: bool,
 }
 
@@ -39,8 +50,18 @@ pub(crate) enum Refusal {
     Forbidden(&'static str),
     /// 404.
     NotFound,
+    /// A folder whose slash is missing; relative links on its page would lead astray: 301.
+    Moved(String),
     /// The disk, or a limit of the system: 500.
     Unavailable(io::Error),
+}
+
+/// What a path leads to.
+#[derive(Debug)]
+pub(crate) enum Opened {
+    File(Found),
+    /// A page with the names in a folder.
+    Listing(String),
 }
 
 /// An open file, ready to be read.
@@ -59,15 +80,73 @@ impl Target {
             return Err(Refusal::Malformed("the path does not begin with a slash"));
         };
         let mut relative = PathBuf::new();
+        let mut must_be_folder = true;
         for segment in path.split(|byte| *byte == b'/') {
             // "a//b" and "a/./b" mean "a/b"; all else has to be the name of one thing.
-            if !segment.is_empty() && segment != b"." {
+            must_be_folder = segment.is_empty() || segment == b".";
+            if !must_be_folder {
                 relative.push(decode_name(segment)?);
             }
         }
-        let must_be_folder = path.is_empty() || path.ends_with(b"/");
         Ok(Self { relative, must_be_folder })
     }
+
+    /// Below the folder that is served, or written to.
+    pub(crate) fn relative(&self) -> &Path {
+        &self.relative
+    }
+
+    pub(crate) fn must_be_folder(&self) -> bool {
+        self.must_be_folder
+    }
+
+    /// The same as a path of a URL, which begins with a slash; a folder's ends with one.
+    pub(crate) fn url_path(&self) -> String {
+        let mut path = String::new();
+        for name in &self.relative {
+            path.push('/');
+            path.push_str(&encode_name(name));
+        }
+        if self.must_be_folder || path.is_empty() {
+            path.push('/');
+        }
+        path
+    }
+}
+
+/// A name as a part of a URL's path.
+pub(crate) fn encode_name(name: &OsStr) -> String {
+    percent_encode(&os_bytes(name), &ENCODED).to_string()
+}
+
+#[cfg(unix)]
+fn os_bytes(name: &OsStr) -> Cow<'_, [u8]> {
+    Cow::Borrowed(std::os::unix::ffi::OsStrExt::as_bytes(name))
+}
+
+#[cfg(not(unix))]
+fn os_bytes(name: &OsStr) -> Cow<'_, [u8]> {
+    Cow::Owned(name.to_string_lossy().into_owned().into_bytes())
+}
+
+/// Whether a listing leaves a name out.
+pub(crate) fn is_hidden(name: &OsStr) -> bool {
+    os_bytes(name).starts_with(b".")
+}
+
+/// Whether a name is one of unfinished uploads, `.NAME.PID-N.part`: not served, and not to be chosen
+/// by clients.
+pub(crate) fn is_unfinished_upload(name: &OsStr) -> bool {
+    let name = os_bytes(name);
+    let numbers = name
+        .strip_prefix(b".")
+        .and_then(|name| name.strip_suffix(UNFINISHED.as_bytes()))
+        .and_then(|name| name.rsplit(|byte| *byte == b'.').next());
+    let is_number = |digits: &[u8]| !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
+    numbers.is_some_and(|numbers| {
+        let mut two = numbers.splitn(2, |byte| *byte == b'-');
+        two.next().is_some_and(is_number) && two.next().is_some_and(is_number)
+    })
 }
 
 /// Decodes one segment into the name of one file or folder.
@@ -110,14 +189,31 @@ fn os_name(bytes: Vec<u8>) -> Result<OsString, Refusal> {
 }
 
 /// Opens what `target` names below `root`, which must be canonical. A folder stands for its
-/// `index.html`.
+/// `index.html`, or with `list` for a page with the names in it.
 ///
 /// Thread: a worker; it waits for the disk.
-pub(crate) fn open(root: &Path, target: &Target, count: &OpenFiles) -> Result<Found, Refusal> {
+pub(crate) fn open(
+    root: &Path,
+    target: &Target,
+    list: bool,
+    count: &OpenFiles,
+) -> Result<Opened, Refusal> {
+    if target.relative.file_name().is_some_and(is_unfinished_upload) {
+        return Err(Refusal::NotFound);
+    }
     let mut path = inside(root, &root.join(&target.relative))?;
     let mut metadata = fs::metadata(&path).map_err(refusal)?;
     if metadata.is_dir() {
-        path = inside(root, &path.join("index.html"))?;
+        if !target.must_be_folder {
+            return Err(Refusal::Moved(format!("{}/", target.url_path())));
+        }
+        match inside(root, &path.join("index.html")) {
+            Err(Refusal::NotFound) if list => {
+                let page = listing::page(&path, &target.url_path()).map_err(refusal)?;
+                return Ok(Opened::Listing(page));
+            }
+            index => path = index?,
+        }
         metadata = fs::metadata(&path).map_err(refusal)?;
     } else if target.must_be_folder {
         return Err(Refusal::NotFound);
@@ -130,11 +226,12 @@ pub(crate) fn open(root: &Path, target: &Target, count: &OpenFiles) -> Result<Fo
     let metadata = file.metadata().map_err(refusal)?;
     let file = OpenFile::new(file, count);
     let content_type = content_type(&path);
-    Ok(Found { file, length: metadata.len(), modified: metadata.modified().ok(), content_type })
+    let (length, modified) = (metadata.len(), metadata.modified().ok());
+    Ok(Opened::File(Found { file, length, modified, content_type }))
 }
 
 /// Resolves all links and checks that the result is below the root.
-fn inside(root: &Path, path: &Path) -> Result<PathBuf, Refusal> {
+pub(crate) fn inside(root: &Path, path: &Path) -> Result<PathBuf, Refusal> {
     let resolved = path.canonicalize().map_err(refusal)?;
     if resolved.starts_with(root) {
         Ok(resolved)

@@ -16,6 +16,7 @@ fn tree() -> (tempfile::TempDir, PathBuf) {
         "root/a.txt",
         "root/sp ace.txt",
         "root/%41.txt",
+        "root/.a.txt.12-34.part",
         "root/sub/index.html",
         "root/sub/b.css",
         "root-beside/secret.txt",
@@ -32,7 +33,10 @@ fn tree() -> (tempfile::TempDir, PathBuf) {
 }
 
 fn fetch(root: &Path, path: &[u8]) -> Result<Found, Refusal> {
-    open(root, &Target::parse(path)?, &OpenFiles::default())
+    match open(root, &Target::parse(path)?, false, &OpenFiles::default())? {
+        Opened::File(found) => Ok(found),
+        Opened::Listing(_) => panic!("a listing, which nobody asked for"),
+    }
 }
 
 fn status(result: &Result<Found, Refusal>) -> u16 {
@@ -41,6 +45,7 @@ fn status(result: &Result<Found, Refusal>) -> u16 {
         Err(Refusal::Malformed(_)) => 400,
         Err(Refusal::Forbidden(_)) => 403,
         Err(Refusal::NotFound) => 404,
+        Err(Refusal::Moved(_)) => 301,
         Err(Refusal::Unavailable(_)) => 500,
     }
 }
@@ -55,8 +60,9 @@ fn ordinary_paths_are_found() {
         ("//a.txt", "root/a.txt"),
         ("/./a.txt", "root/a.txt"),
         ("/in.txt", "root/a.txt"),
-        ("/sub", "root/sub/index.html"),
         ("/sub/", "root/sub/index.html"),
+        ("/sub/.", "root/sub/index.html"),
+        ("/.", "root/index.html"),
         ("/sub/b.css", "root/sub/b.css"),
         ("/sp%20ace.txt", "root/sp ace.txt"),
         // Decoded once: "%2541" is the name "%41".
@@ -108,8 +114,11 @@ fn hostile_paths_are_refused() {
         (b"/missing", 404),
         (b"/a.txt/", 404),
         (b"/a.txt/b", 404),
-        (b"/empty", 404),
         (b"/empty/", 404),
+        // Unfinished uploads, whole though this one is.
+        (b"/.a.txt.12-34.part", 404),
+        (b"/%2ea.txt.12-34.part", 404),
+        (b"/a.txt/.", 404),
         (b"/\xff\xfe", 404),
         (b"/etc/passwd", 404),
         (b"/a.txt%0a", 404),
@@ -140,5 +149,65 @@ fn names_tell_the_type() {
         (".html", "application/octet-stream"),
     ] {
         assert_eq!(content_type(Path::new(name)), expected, "{name}");
+    }
+}
+
+/// Relative links on the page of a folder are right only below its slash.
+#[test]
+fn a_folder_without_its_slash_is_elsewhere() {
+    let (_dir, root) = tree();
+    fs::create_dir_all(root.join("a b/ü?")).unwrap();
+    for (path, expected) in [
+        ("/sub", "/sub/"),
+        ("/empty", "/empty/"),
+        ("/a%20b", "/a%20b/"),
+        ("/a%20b/%C3%BC%3f", "/a%20b/%C3%BC%3F/"),
+        // Not "//sub/", which would name another host.
+        ("//sub", "/sub/"),
+        ("/./sub", "/sub/"),
+        ("///empty", "/empty/"),
+    ] {
+        let result = fetch(&root, path.as_bytes());
+        assert!(matches!(&result, Err(Refusal::Moved(to)) if to == expected), "{path}: {result:?}");
+    }
+    assert_eq!(Target::parse(b"/").unwrap().url_path(), "/");
+    assert_eq!(Target::parse(b"//").unwrap().url_path(), "/");
+    assert_eq!(Target::parse(b"/a%2eb/./c/").unwrap().url_path(), "/a.b/c/");
+}
+
+#[test]
+fn a_folder_is_listed_only_if_that_is_wanted_and_it_has_no_index() {
+    let (_dir, root) = tree();
+    fs::create_dir(root.join("empty/deep")).unwrap();
+    let list =
+        |path: &[u8]| open(&root, &Target::parse(path).unwrap(), true, &OpenFiles::default());
+    let Ok(Opened::Listing(page)) = list(b"/empty/") else { panic!("no listing") };
+    assert!(page.contains("<a href=\"deep/\">deep/</a>"), "{page}");
+    assert!(matches!(list(b"/sub/"), Ok(Opened::File(_))), "it has an index");
+    assert!(matches!(list(b"/empty"), Err(Refusal::Moved(_))));
+    assert!(matches!(list(b"/missing/"), Err(Refusal::NotFound)));
+    assert!(matches!(list(b"/a.txt/"), Err(Refusal::NotFound)));
+    assert!(matches!(list(b"/beside/"), Err(Refusal::Forbidden(_))), "leads out");
+    // An index that may not be read is no reason to show what is beside it.
+    symlink("/etc/passwd", root.join("empty/index.html")).unwrap();
+    assert!(matches!(list(b"/empty/"), Err(Refusal::Forbidden(_))));
+}
+
+#[test]
+fn names_of_unfinished_uploads_are_recognised() {
+    for (name, expected) in [
+        (".a.txt.12-34.part", true),
+        ("..1-2.part", true),
+        (".a.b.c.1-4294967295.part", true),
+        ("a.txt.12-34.part", false),
+        (".a.txt.12-34", false),
+        (".a.txt.12-.part", false),
+        (".a.txt.-34.part", false),
+        (".a.txt.12-34-5.part", false),
+        (".a.txt.12.part", false),
+        (".part", false),
+        (".a.part", false),
+    ] {
+        assert_eq!(is_unfinished_upload(OsStr::new(name)), expected, "{name}");
     }
 }

@@ -6,15 +6,19 @@ use socket_transport::{Clock, Poster, Workers};
 
 use crate::{
     Config,
+    conditions::Conditions,
     connection::Connection,
     events::{Event, Target},
-    files::{self, Found, Refusal},
+    files::{self, Opened, Refusal},
+    intake::Intake,
     keyed::Key,
     pattern::Pattern,
     priority::Priority,
-    requests::{Condition, Method, Request},
+    representation::Representation,
+    requests::{Method, Request},
     response::Response,
     source::{OpenFiles, ReadJob},
+    store::{Job, Place, Store, Stored},
     transfers::{Disk, TransferKey, Transfers},
 };
 
@@ -25,6 +29,8 @@ pub struct RequestTotals {
     pub requests: u64,
     /// Request bodies that arrived whole.
     pub uploads: u64,
+    /// Of these, stored under their name.
+    pub uploads_stored: u64,
     /// Bytes of request bodies.
     pub upload_bytes: u64,
     /// Request bodies that the client took back.
@@ -36,9 +42,12 @@ pub(crate) struct Origin {
     pub(crate) transfers: Transfers,
     pub(crate) totals: RequestTotals,
     pub(crate) disk: WorkerDisk,
-    /// Where bodies are read to that nobody keeps.
+    pub(crate) intake: Intake,
+    /// Where bodies are read to, before they are kept or not.
     pub(crate) scratch: Box<[u8]>,
     root: Arc<Path>,
+    /// Whether a folder without an index shows what is in it.
+    list: bool,
     /// There if generated bodies are served.
     pattern: Option<Rc<Pattern>>,
     clock: Clock,
@@ -49,14 +58,22 @@ pub(crate) struct Origin {
 #[derive(Debug)]
 pub(crate) struct Wanted {
     method: Method,
-    condition: Condition,
+    conditions: Conditions,
     priority: Priority,
 }
 
 impl Origin {
-    /// `root` must be canonical.
-    pub(crate) fn new(config: &Config, root: &Path, disk: WorkerDisk, clock: Clock) -> Self {
+    /// The folder to serve and the one for uploads must be canonical.
+    pub(crate) fn new(
+        config: &Config,
+        root: &Path,
+        uploads: Option<&Path>,
+        disk: WorkerDisk,
+        clock: Clock,
+    ) -> Self {
         Self {
+            intake: Intake::new(config, uploads, disk.open_files.clone()),
+            list: config.list,
             transfers: Transfers::new(),
             totals: RequestTotals::default(),
             disk,
@@ -83,9 +100,9 @@ impl Origin {
         match request.target() {
             Ok(target) => {
                 let transfer = self.transfers.insert_opening(owner, stream);
-                let Request { method, condition, priority, .. } = request;
-                let wanted = Wanted { method, condition, priority };
-                self.disk.open(transfer, Arc::clone(&self.root), target, wanted);
+                let Request { method, conditions, priority, .. } = request;
+                let wanted = Wanted { method, conditions, priority };
+                self.disk.open(transfer, Arc::clone(&self.root), target, self.list, wanted);
             }
             Err(refusal) => {
                 let response = Response::refusal(&refusal, now).for_method(request.method);
@@ -101,7 +118,11 @@ impl Origin {
         let plain = !length.is_empty() && length.iter().all(u8::is_ascii_digit);
         let length = str::from_utf8(length).ok().filter(|_| plain).and_then(|n| n.parse().ok());
         Some(match length.filter(|length| *length < 1 << 62) {
-            Some(length) => Response::generated(length, pattern, now),
+            Some(length) => Representation::generated(length, pattern).answer(
+                request.method,
+                &request.conditions,
+                now,
+            ),
             None => Response::text(400, "/bytes/ must be followed by a number of bytes", now),
         })
     }
@@ -132,16 +153,33 @@ impl Origin {
         self.transfers.insert(owner, stream, response);
     }
 
+    /// Answers an upload that has its name now.
+    pub(crate) fn stored(
+        &mut self,
+        owner: Key<Connection>,
+        stream: u64,
+        stored: &Stored,
+        priority: Priority,
+    ) {
+        self.totals.uploads += 1;
+        self.totals.uploads_stored += 1;
+        let response = Response::stored(stored, self.clock.wall()).with_priority(priority);
+        self.transfers.insert(owner, stream, response);
+    }
+
     /// A worker has found the file, or not. Returns the stream that can go on.
     pub(crate) fn opened(
         &mut self,
         transfer: TransferKey,
-        result: Result<Found, Refusal>,
+        result: Result<Opened, Refusal>,
         wanted: &Wanted,
     ) -> Option<(Key<Connection>, u64)> {
         let now = self.clock.wall();
         let response = match result {
-            Ok(found) => Response::file(found, &wanted.condition, now),
+            Ok(Opened::File(found)) => {
+                Representation::file(found, now).answer(wanted.method, &wanted.conditions, now)
+            }
+            Ok(Opened::Listing(page)) => Response::page(page, now),
             Err(refusal) => Response::refusal(&refusal, now),
         };
         let response = response.for_method(wanted.method).with_priority(wanted.priority);
@@ -157,10 +195,17 @@ pub(crate) struct WorkerDisk {
 }
 
 impl WorkerDisk {
-    fn open(&self, transfer: TransferKey, root: Arc<Path>, target: files::Target, wanted: Wanted) {
+    fn open(
+        &self,
+        transfer: TransferKey,
+        root: Arc<Path>,
+        target: files::Target,
+        list: bool,
+        wanted: Wanted,
+    ) {
         let (poster, open_files) = (self.poster.clone(), self.open_files.clone());
         self.workers.run(Box::new(move || {
-            let result = files::open(&root, &target, &open_files);
+            let result = files::open(&root, &target, list, &open_files);
             poster.post(Event::Opened { transfer, result, wanted });
         }));
     }
@@ -171,6 +216,15 @@ impl Disk for WorkerDisk {
         let poster = self.poster.clone();
         self.workers.run(Box::new(move || {
             poster.post(Event::Read { transfer, done: job.run() });
+        }));
+    }
+}
+
+impl Store for WorkerDisk {
+    fn submit(&mut self, place: Place, job: Job) {
+        let poster = self.poster.clone();
+        self.workers.run(Box::new(move || {
+            poster.post(Event::Stored { place, done: job.run() });
         }));
     }
 }

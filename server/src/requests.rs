@@ -4,9 +4,8 @@
 //! should validate pseudo-headers and headers". Nothing that reaches [`Request`] needs a second look.
 
 use quiche::h3::NameValue;
-use std::time::SystemTime;
 
-use crate::{files::Target, priority::Priority};
+use crate::{conditions::Conditions, files::Target, priority::Priority};
 
 /// What is wrong with a request; sent to the client in a response with status 400.
 pub(crate) type Malformed = &'static str;
@@ -15,11 +14,15 @@ pub(crate) type Malformed = &'static str;
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) method: Method,
+    /// POST and not PUT: the server chooses the name.
+    pub(crate) is_post: bool,
     /// Without the query.
     pub(crate) path: Vec<u8>,
     /// What the client says about the length of its body.
     pub(crate) content_length: Option<u64>,
-    pub(crate) condition: Condition,
+    /// The body is a part of something.
+    pub(crate) is_partial: bool,
+    pub(crate) conditions: Conditions,
     pub(crate) priority: Priority,
 }
 
@@ -32,17 +35,6 @@ pub(crate) enum Method {
     Upload,
     /// Everything else: answered with 405.
     Unknown,
-}
-
-/// Under which condition the client wants the body at all (RFC 9110, 13.1).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Condition {
-    /// Always.
-    None,
-    /// Only if its entity tag is none of these.
-    IfNoneMatch(String),
-    /// Only if it was modified later.
-    IfModifiedSince(SystemTime),
 }
 
 impl Request {
@@ -66,9 +58,10 @@ impl Request {
                 regular.take(name, value)?;
             }
         }
+        let is_post = pseudo.method.as_deref() == Some(b"POST");
         let (method, path) = pseudo.finish(regular.host.as_deref())?;
-        let Regular { content_length, priority, .. } = regular;
-        Ok(Self { method, path, content_length, condition: regular.condition(), priority })
+        let Regular { content_length, is_partial, conditions, priority, .. } = regular;
+        Ok(Self { method, is_post, path, content_length, is_partial, conditions, priority })
     }
 
     /// For the log.
@@ -156,8 +149,8 @@ impl Pseudo {
 struct Regular {
     host: Option<Vec<u8>>,
     content_length: Option<u64>,
-    if_none_match: Option<String>,
-    if_modified_since: Option<SystemTime>,
+    is_partial: bool,
+    conditions: Conditions,
     priority: Priority,
 }
 
@@ -178,30 +171,11 @@ impl Regular {
                     return Err("content-length stands twice, with different values");
                 }
             }
-            b"if-none-match" => {
-                // Several lines are one list.
-                let list = self.if_none_match.get_or_insert_default();
-                list.push(',');
-                list.push_str(&String::from_utf8_lossy(value));
-            }
-            b"if-modified-since" => {
-                // What can't be read is to be ignored (RFC 9110, 13.1.3).
-                let text = str::from_utf8(value).unwrap_or_default();
-                self.if_modified_since = httpdate::parse_http_date(text).ok();
-            }
             b"priority" => self.priority = Priority::parse(value),
-            _ => {}
+            b"content-range" => self.is_partial = true,
+            _ => self.conditions.take(name, value),
         }
         Ok(())
-    }
-
-    /// If-None-Match makes the server ignore If-Modified-Since.
-    fn condition(self) -> Condition {
-        match (self.if_none_match, self.if_modified_since) {
-            (Some(tags), _) => Condition::IfNoneMatch(tags),
-            (None, Some(date)) => Condition::IfModifiedSince(date),
-            (None, None) => Condition::None,
-        }
     }
 }
 

@@ -29,7 +29,12 @@ fn a_request_is_read() {
     assert_eq!(request.method, Method::Get);
     assert_eq!(request.path, b"/a");
     assert_eq!(request.content_length, Some(5));
-    assert_eq!(request.condition, Condition::IfNoneMatch(",\"a\",\"b\", \"c\"".to_owned()));
+    let mut conditions = Conditions::default();
+    for (name, value) in &more[3..6] {
+        conditions.take(name.as_bytes(), value.as_bytes());
+    }
+    assert_eq!(request.conditions, conditions);
+    assert_ne!(request.conditions, Conditions::default());
     assert_eq!(request.priority, Priority { urgency: 1, incremental: true });
 }
 
@@ -51,7 +56,7 @@ fn methods_are_told_apart() {
 #[test]
 fn a_date_that_cannot_be_read_is_no_condition() {
     let request = Request::parse(&with("", "", &[("if-modified-since", "yesterday")])).unwrap();
-    assert_eq!(request.condition, Condition::None);
+    assert_eq!(request.conditions, Conditions::default());
 }
 
 #[test]

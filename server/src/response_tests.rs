@@ -1,65 +1,8 @@
-use std::{fs::File, time::Duration};
+use std::time::UNIX_EPOCH;
 
 use super::*;
-use crate::source::{OpenFile, OpenFiles};
 
 const NOW: SystemTime = UNIX_EPOCH;
-
-fn later(seconds: f64) -> SystemTime {
-    UNIX_EPOCH + Duration::from_secs_f64(seconds)
-}
-
-fn found(modified: SystemTime, files: &OpenFiles) -> Found {
-    let file = OpenFile::new(File::open("/dev/null").unwrap(), files);
-    Found { file, length: 255, modified: Some(modified), content_type: "text/css" }
-}
-
-#[test]
-fn a_file_has_its_length_type_and_validators() {
-    let files = OpenFiles::default();
-    let now = later(100.0);
-    let response = Response::file(found(later(1.5), &files), &Condition::None, now);
-    assert_eq!(response.head.status(), 200);
-    assert_eq!(response.head.field("content-length"), Some("255"));
-    assert_eq!(response.head.field("content-type"), Some("text/css"));
-    assert_eq!(response.head.field("last-modified"), Some("Thu, 01 Jan 1970 00:00:01 GMT"));
-    assert_eq!(response.head.field("date"), Some("Thu, 01 Jan 1970 00:01:40 GMT"));
-    assert_eq!(response.head.field("etag"), Some("\"ff-59682f00\""));
-    assert_eq!(files.count(), 1);
-
-    // HEAD: the same head, and the file is closed at once.
-    let response = response.for_method(Method::Head);
-    assert_eq!(response.head.field("content-length"), Some("255"));
-    assert!(response.body.is_empty());
-    assert_eq!(files.count(), 0);
-}
-
-#[test]
-fn conditions_are_heeded() {
-    let files = OpenFiles::default();
-    let tag = "\"ff-59682f00\"";
-    for (condition, status) in [
-        (Condition::IfNoneMatch(format!(",{tag}")), 304),
-        (Condition::IfNoneMatch(format!(",\"x\", W/{tag}")), 304),
-        (Condition::IfNoneMatch(",*".to_owned()), 304),
-        (Condition::IfNoneMatch(",\"x\"".to_owned()), 200),
-        (Condition::IfModifiedSince(later(1.0)), 304),
-        (Condition::IfModifiedSince(later(0.0)), 200),
-    ] {
-        let response = Response::file(found(later(1.5), &files), &condition, later(9.0));
-        assert_eq!(response.head.status(), status, "{condition:?}");
-        assert_eq!(response.body.is_empty(), status == 304);
-    }
-    assert_eq!(files.count(), 0);
-}
-
-#[test]
-fn a_date_in_the_future_is_not_told() {
-    let files = OpenFiles::default();
-    let condition = Condition::IfModifiedSince(later(20.0));
-    let response = Response::file(found(later(10.0), &files), &condition, NOW);
-    assert_eq!((response.head.status(), response.head.field("last-modified")), (200, None));
-}
 
 #[test]
 fn a_refusal_says_why() {
@@ -67,6 +10,7 @@ fn a_refusal_says_why() {
         (Refusal::Malformed("reason"), 400),
         (Refusal::Forbidden("reason"), 403),
         (Refusal::NotFound, 404),
+        (Refusal::Moved("/there/".to_owned()), 301),
         (Refusal::Unavailable(std::io::Error::other("secret detail")), 500),
     ] {
         let response = Response::refusal(&refusal, NOW);
@@ -75,5 +19,30 @@ fn a_refusal_says_why() {
         let text = String::from_utf8(bytes).unwrap();
         assert!(text.starts_with(&status.to_string()) && !text.contains("secret"), "{text}");
     }
+    let moved = Response::refusal(&Refusal::Moved("/there/".to_owned()), NOW);
+    assert_eq!(moved.head.field("location"), Some("/there/"));
     assert_eq!(Response::text(405, "", NOW).head.field("allow"), Some("GET, HEAD, POST, PUT"));
+}
+
+#[test]
+fn a_stored_body_is_created_or_replaced() {
+    let mut stored = Stored {
+        created: true,
+        location: Some("/in/upload-1".to_owned()),
+        length: 5,
+        tag: "\"5-0\"".to_owned(),
+    };
+    let response = Response::stored(&stored, NOW);
+    assert_eq!(response.head.status(), 201);
+    assert_eq!(response.head.field("location"), Some("/in/upload-1"));
+    assert_eq!(response.head.field("etag"), Some("\"5-0\""));
+    assert!(!response.body.is_empty());
+
+    (stored.created, stored.location) = (false, None);
+    let response = Response::stored(&stored, NOW);
+    assert_eq!(response.head.status(), 204);
+    assert_eq!(response.head.field("location"), None);
+    // 204 has neither body nor length.
+    assert!(response.body.is_empty());
+    assert_eq!(response.head.field("content-length"), None);
 }

@@ -1,6 +1,6 @@
 //! From a configuration to a running server, and to its end.
 
-use std::net::SocketAddr;
+use std::{io, net::SocketAddr, path::PathBuf, time::Duration};
 
 use socket_transport::{Limits, Network, SocketTransportService, UdpOptions};
 
@@ -13,6 +13,9 @@ use crate::{
     source::OpenFiles,
     transport::Transport,
 };
+
+/// How long the end waits for what workers are doing on the disk.
+const PATIENCE_WITH_WORKERS: Duration = Duration::from_secs(10);
 
 /// A server that has just begun to listen.
 #[derive(Clone, Debug)]
@@ -35,6 +38,7 @@ pub fn run(config: &Config, started: impl FnOnce(Started)) -> Result<Snapshot, E
         std::fs::read_dir(&root).map(|_| root)
     });
     let root = root.map_err(|error| Error::Root { path: config.root.clone(), error })?;
+    let uploads = uploads_folder(config)?;
     let transport = Transport::new(config)?;
 
     // The application has its own deadline, and this one is for an application that misses it.
@@ -45,7 +49,7 @@ pub fn run(config: &Config, started: impl FnOnce(Started)) -> Result<Snapshot, E
     let listener = Listener::new(config, transport, service.clock().now())?;
     let control = Control::new(service.poster());
 
-    let (mut server, address) = service.with_context(|ctx| {
+    let (mut server, address, workers) = service.with_context(|ctx| {
         let socket = ctx
             .open_udp(Target::Socket, config.listen, UdpOptions::server())
             .map_err(|error| Error::Bind { address: config.listen, error })?;
@@ -55,14 +59,29 @@ pub fn run(config: &Config, started: impl FnOnce(Started)) -> Result<Snapshot, E
             poster: ctx.poster().clone(),
             open_files: OpenFiles::default(),
         };
-        let origin = Origin::new(config, &root, disk, ctx.clock().clone());
-        Ok::<_, Error>((Server::new(config, ctx, socket, listener, origin), address))
+        let workers = disk.workers.clone();
+        let clock = ctx.clock().clone();
+        let origin = Origin::new(config, &root, uploads.as_deref(), disk, clock);
+        Ok::<_, Error>((Server::new(config, ctx, socket, listener, origin), address, workers))
     })?;
     log::info!("serving {} on {address} (UDP)", root.display());
     started(Started { address, control });
     service.run(&mut server)?;
+    // A worker may hold an unfinished upload, whose file goes with it.
+    if !workers.wait_for_end(PATIENCE_WITH_WORKERS) {
+        log::warn!("the disk is too slow: unfinished uploads may stay behind");
+    }
     if let Some(error) = server.take_failure() {
         return Err(error.into());
     }
     Ok(server.snapshot(service.snapshot()))
+}
+
+/// The folder for uploads, canonical.
+fn uploads_folder(config: &Config) -> Result<Option<PathBuf>, Error> {
+    let Some(path) = &config.uploads else { return Ok(None) };
+    let folder = path.canonicalize().and_then(|folder| {
+        if folder.is_dir() { Ok(folder) } else { Err(io::ErrorKind::NotADirectory.into()) }
+    });
+    folder.map(Some).map_err(|error| Error::Uploads { path: path.clone(), error })
 }

@@ -22,6 +22,10 @@ pub struct Snapshot {
     pub transfers: usize,
     /// Request bodies on their way in.
     pub uploads: usize,
+    /// Uploads to be stored of which something is left: a temporary file, or a worker's job.
+    pub uploads_unfinished: usize,
+    /// Bytes of uploads in memory, also those that workers are writing.
+    pub uploads_buffered_bytes: usize,
     /// Open files.
     pub files_open: usize,
     /// Bytes that transfers hold in memory.
@@ -49,6 +53,8 @@ impl Snapshot {
             self.streams,
             self.transfers,
             self.uploads,
+            self.uploads_unfinished,
+            self.uploads_buffered_bytes,
             self.files_open,
             self.buffered_bytes,
         ];
@@ -65,6 +71,8 @@ impl Snapshot {
             "streams": self.streams,
             "transfers": self.transfers,
             "uploads": self.uploads,
+            "uploads_unfinished": self.uploads_unfinished,
+            "uploads_buffered_bytes": self.uploads_buffered_bytes,
             "files_open": self.files_open,
             "buffered_bytes": self.buffered_bytes,
             "totals": {
@@ -72,6 +80,7 @@ impl Snapshot {
                 "datagrams_dropped": self.datagrams_dropped,
                 "requests": self.requests.requests,
                 "uploads": self.requests.uploads,
+                "uploads_stored": self.requests.uploads_stored,
                 "uploads_cancelled": self.requests.uploads_cancelled,
                 "upload_bytes": self.requests.upload_bytes,
                 "responses_completed": self.responses.completed,

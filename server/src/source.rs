@@ -1,4 +1,5 @@
-//! Where the bytes of a body come from: memory, the generated pattern, or a file that workers read.
+//! Where the bytes of a body come from: memory, the generated pattern, a file that workers read, or
+//! several of these, one after the other.
 //!
 //! A file is read in chunks, off the socket thread, at most one ahead of the one that is being sent:
 //!
@@ -11,20 +12,22 @@
 //!                              └─────────────────────▶ Failed(error)       (the file is closed)
 //! ```
 //!
-//! So a transfer holds two chunks and no more, whatever the length of the file.
+//! So a transfer holds two chunks and no more, whatever the length of the file. A body made of parts
+//! reads for its first part alone, and shares one open file among them.
 
 use std::{
+    collections::VecDeque,
     fs::File,
-    io::{self, Read},
+    io::{self, Read, Seek, SeekFrom},
     mem,
     rc::Rc,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::Arc,
 };
 
-use crate::pattern::Pattern;
+use crate::{
+    counter::{Counted, Counter},
+    pattern::Pattern,
+};
 
 /// The bytes of one body, consumed from front to back.
 pub(crate) enum Source {
@@ -32,8 +35,10 @@ pub(crate) enum Source {
     Bytes { bytes: Vec<u8>, at: usize },
     /// Positions `at..end` of the pattern.
     Generated { pattern: Rc<Pattern>, at: u64, end: u64 },
-    /// A file.
+    /// Bytes of a file.
     File(FileSource),
+    /// What is left of several bodies in a row, the first of which is not used up.
+    Parts(VecDeque<Source>),
 }
 
 /// What a source has at the moment.
@@ -58,12 +63,23 @@ impl Source {
         Self::Bytes { bytes: Vec::new(), at: 0 }
     }
 
+    /// A short body.
+    pub(crate) fn bytes(bytes: impl Into<Vec<u8>>) -> Self {
+        Self::Bytes { bytes: bytes.into(), at: 0 }
+    }
+
+    /// The bodies of all parts in a row.
+    pub(crate) fn parts(parts: impl IntoIterator<Item = Self>) -> Self {
+        Self::Parts(parts.into_iter().filter(|part| !part.is_empty()).collect())
+    }
+
     /// Whether the body has no bytes at all, so that the head is the end of the response.
     pub(crate) fn is_empty(&self) -> bool {
         match self {
             Self::Bytes { bytes, at } => *at == bytes.len(),
             Self::Generated { at, end, .. } => at == end,
             Self::File(file) => file.unsent == 0,
+            Self::Parts(parts) => parts.iter().all(Self::is_empty),
         }
     }
 
@@ -79,6 +95,16 @@ impl Source {
                 Piece::Ready { data, last: data.len() as u64 == left }
             }
             Self::File(file) => file.piece(),
+            Self::Parts(parts) => {
+                let is_last = parts.len() <= 1;
+                match parts.front_mut().map(Self::piece) {
+                    Some(Piece::Ready { data, last }) => {
+                        Piece::Ready { data, last: last && is_last }
+                    }
+                    Some(other) => other,
+                    None => Piece::Ready { data: &[], last: true },
+                }
+            }
         }
     }
 
@@ -91,6 +117,14 @@ impl Source {
                 file.at += count;
                 file.unsent = file.unsent.saturating_sub(count as u64);
             }
+            Self::Parts(parts) => {
+                if let Some(first) = parts.front_mut() {
+                    first.consume(count);
+                    if first.is_empty() {
+                        parts.pop_front();
+                    }
+                }
+            }
         }
     }
 
@@ -100,6 +134,7 @@ impl Source {
             Self::Bytes { bytes, .. } => bytes.capacity(),
             Self::Generated { .. } => 0,
             Self::File(file) => file.chunk.capacity() + file.reader.held(),
+            Self::Parts(parts) => parts.iter().map(Self::held).sum(),
         }
     }
 
@@ -108,13 +143,21 @@ impl Source {
         match self {
             Self::Bytes { .. } | Self::Generated { .. } => None,
             Self::File(file) => file.start_read(allowance),
+            Self::Parts(parts) => parts.front_mut()?.start_read(allowance),
         }
     }
 
     /// Takes back what [`start_read`](Self::start_read) gave away.
     pub(crate) fn finish_read(&mut self, done: ReadDone) {
-        if let Self::File(file) = self {
-            file.finish_read(done);
+        match self {
+            Self::Bytes { .. } | Self::Generated { .. } => {}
+            Self::File(file) => file.finish_read(done),
+            // A part with a read under way is not used up, so it is still the first.
+            Self::Parts(parts) => {
+                if let Some(first) = parts.front_mut() {
+                    first.finish_read(done);
+                }
+            }
         }
     }
 }
@@ -127,14 +170,16 @@ pub(crate) struct FileSource {
     /// Bytes of the body that were not sent, and those of them that no chunk holds yet.
     unsent: u64,
     unread: u64,
+    /// Where in the file the next chunk begins.
+    position: u64,
     reader: Reader,
 }
 
 /// See the picture on top.
 enum Reader {
-    Idle { file: OpenFile, spare: Vec<u8> },
+    Idle { file: Arc<OpenFile>, spare: Vec<u8> },
     Reading { length: usize },
-    Ahead { file: OpenFile, next: Vec<u8> },
+    Ahead { file: Arc<OpenFile>, next: Vec<u8> },
     Complete { next: Option<Vec<u8>> },
     Failed,
 }
@@ -151,10 +196,12 @@ impl Reader {
 }
 
 impl FileSource {
-    /// The next `length` bytes of `file`.
-    pub(crate) fn new(file: OpenFile, length: u64) -> Self {
+    /// `length` bytes of `file` from `start` on. The same file may be given to several sources, of
+    /// which only one may read at a time.
+    pub(crate) fn new(file: Arc<OpenFile>, start: u64, length: u64) -> Self {
         let reader = Reader::Idle { file, spare: Vec::new() };
-        Self { chunk: Vec::new(), at: 0, unsent: length, unread: length, reader }
+        let (chunk, at) = (Vec::new(), 0);
+        Self { chunk, at, unsent: length, unread: length, position: start, reader }
     }
 
     fn piece(&mut self) -> Piece<'_> {
@@ -199,7 +246,7 @@ impl FileSource {
         match mem::replace(&mut self.reader, Reader::Reading { length }) {
             Reader::Idle { file, spare } => {
                 let buffer = if spare.capacity() <= 2 * length { spare } else { Vec::new() };
-                Some(ReadJob { file, buffer, length })
+                Some(ReadJob { file, buffer, position: self.position, length })
             }
             other => {
                 self.reader = other;
@@ -212,6 +259,7 @@ impl FileSource {
         self.reader = match done.result {
             Ok(next) => {
                 self.unread = self.unread.saturating_sub(next.len() as u64);
+                self.position = self.position.saturating_add(next.len() as u64);
                 if self.unread == 0 {
                     Reader::Complete { next: Some(next) }
                 } else {
@@ -230,23 +278,32 @@ impl FileSource {
 #[derive(Debug)]
 pub(crate) struct OpenFile {
     file: File,
-    count: OpenFiles,
+    counted: Counted,
 }
 
 /// How many [`OpenFile`]s exist.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct OpenFiles(Arc<AtomicUsize>);
-
-impl OpenFiles {
-    pub(crate) fn count(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
-    }
-}
+pub(crate) type OpenFiles = Counter;
 
 impl OpenFile {
     pub(crate) fn new(file: File, count: &OpenFiles) -> Self {
-        count.0.fetch_add(1, Ordering::Relaxed);
-        Self { file, count: count.clone() }
+        Self { file, counted: count.add(1) }
+    }
+
+    pub(crate) fn as_file(&self) -> &File {
+        &self.file
+    }
+
+    /// Closes the file and says what the system says about it: some file systems report only then
+    /// that they could not write.
+    pub(crate) fn close(self) -> io::Result<()> {
+        let Self { file, counted } = self;
+        #[cfg(unix)]
+        let result = nix::unistd::close(file).map_err(io::Error::from);
+        // Elsewhere nobody tells, unless asked to do more.
+        #[cfg(not(unix))]
+        let result = file.sync_all();
+        drop(counted);
+        result
     }
 }
 
@@ -257,24 +314,19 @@ impl OpenFile {
     }
 }
 
-impl Drop for OpenFile {
-    fn drop(&mut self) {
-        self.count.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 /// A read for a worker to do.
 #[derive(Debug)]
 pub(crate) struct ReadJob {
-    file: OpenFile,
+    file: Arc<OpenFile>,
     buffer: Vec<u8>,
+    position: u64,
     length: usize,
 }
 
 /// What became of it.
 #[derive(Debug)]
 pub(crate) struct ReadDone {
-    file: OpenFile,
+    file: Arc<OpenFile>,
     result: io::Result<Vec<u8>>,
 }
 
@@ -285,7 +337,11 @@ impl ReadJob {
     pub(crate) fn run(mut self) -> ReadDone {
         // Costs nothing when the buffer comes back from the previous chunk.
         self.buffer.resize(self.length, 0);
-        let result = self.file.file.read_exact(&mut self.buffer).map(|()| self.buffer);
+        let mut file = &self.file.file;
+        let result = file
+            .seek(SeekFrom::Start(self.position))
+            .and_then(|_| file.read_exact(&mut self.buffer))
+            .map(|()| self.buffer);
         ReadDone { file: self.file, result }
     }
 }

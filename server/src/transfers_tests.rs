@@ -1,6 +1,6 @@
 //! The transfer table, played by a scripted engine and a disk that answers when the test says so.
 
-use std::{collections::VecDeque, fs::File, io::Write, rc::Rc, time::UNIX_EPOCH};
+use std::{collections::VecDeque, fs::File, io::Write, rc::Rc, sync::Arc, time::UNIX_EPOCH};
 
 use super::*;
 use crate::{
@@ -114,7 +114,7 @@ impl Bench {
         let bytes: Vec<u8> = (0..real).map(byte_at).collect();
         file.write_all(&bytes).unwrap();
         std::io::Seek::rewind(&mut file).unwrap();
-        let source = FileSource::new(OpenFile::new(file, &self.files), length);
+        let source = FileSource::new(Arc::new(OpenFile::new(file, &self.files)), 0, length);
         let mut response = Response::text(200, "", UNIX_EPOCH);
         response.body = Source::File(source);
         let stream = self.stream();
@@ -383,7 +383,7 @@ fn many_transfers_read_small_chunks() {
     for _ in 0..many {
         let file = OpenFile::new(File::open("/dev/zero").unwrap(), &bench.files);
         let mut response = Response::text(200, "", UNIX_EPOCH);
-        response.body = Source::File(FileSource::new(file, 1 << 40));
+        response.body = Source::File(FileSource::new(Arc::new(file), 0, 1 << 40));
         let stream = bench.stream();
         bench.transfers.insert(bench.owner, stream, response);
         bench.advance(stream);
@@ -451,5 +451,95 @@ fn streams_of_different_connections_do_not_mix() {
     bench.engine.room = 100;
     assert_eq!(bench.advance(stream), Progress::Done);
     bench.assert_body(7);
+    bench.assert_empty();
+}
+
+/// A response of two texts around two parts of a file of `length` bytes.
+fn parts(bench: &mut Bench, length: usize) -> (u64, Vec<u8>) {
+    let mut file = tempfile::tempfile().unwrap();
+    let bytes: Vec<u8> = (0..length as u64).map(byte_at).collect();
+    file.write_all(&bytes).unwrap();
+    let file = Arc::new(OpenFile::new(file, &bench.files));
+    let (half, quarter) = (length / 2, length / 4);
+    let part = |start: usize, length: usize| {
+        Source::File(FileSource::new(Arc::clone(&file), start as u64, length as u64))
+    };
+    let mut response = Response::text(206, "", UNIX_EPOCH);
+    response.body = Source::parts([
+        Source::bytes("first: "),
+        part(half, half),
+        Source::empty(),
+        Source::bytes(" second: "),
+        part(1, quarter),
+        Source::bytes(" end"),
+    ]);
+    let stream = bench.stream();
+    bench.transfers.insert(bench.owner, stream, response);
+    let expected = [b"first: ", &bytes[half..2 * half], b" second: ", &bytes[1..=quarter], b" end"];
+    (stream, expected.concat())
+}
+
+#[test]
+fn parts_of_a_file_go_out_in_a_row_with_the_memory_of_one() {
+    for at_once in [None, Some(1000)] {
+        let mut bench = Bench::new();
+        bench.engine.at_once = at_once;
+        let (stream, expected) = parts(&mut bench, 8 * CHUNK);
+        let mut most = 0;
+        loop {
+            bench.engine.room = 100_000;
+            match bench.advance(stream) {
+                Progress::Done => break,
+                Progress::Waiting => drop(bench.read()),
+                other => assert_eq!(other, Progress::Blocked),
+            }
+            assert!(bench.disk.0.len() <= 1, "one read at a time");
+            assert!(bench.files.count() <= 1, "all parts share one file");
+            most = most.max(bench.transfers.held());
+            if bench.engine.body.len().is_multiple_of(3) && !bench.disk.0.is_empty() {
+                bench.read();
+            }
+        }
+        assert!(most <= 2 * CHUNK + 64, "{most}");
+        assert!(bench.engine.body == expected, "the parts are not what was wanted");
+        assert_eq!(bench.engine.fin_at, Some(expected.len()));
+        bench.assert_empty();
+    }
+}
+
+/// One byte of credit at a time: no byte and no end is lost between two parts.
+#[test]
+fn d2_33_tiny_credit_crosses_the_borders_of_parts() {
+    let mut bench = Bench::new();
+    let (stream, expected) = parts(&mut bench, 40);
+    loop {
+        bench.engine.room = 1;
+        match bench.advance(stream) {
+            Progress::Done => break,
+            Progress::Waiting => drop(bench.read()),
+            other => assert_eq!(other, Progress::Blocked),
+        }
+        assert_eq!(bench.engine.fin_at, None);
+    }
+    assert_eq!(bench.engine.body, expected);
+    assert_eq!(bench.engine.fin_at, Some(expected.len()));
+    bench.assert_empty();
+}
+
+/// A part whose bytes are gone resets the stream, whatever has been sent.
+#[test]
+fn d2_28_a_part_that_cannot_be_read_resets_the_stream() {
+    let mut bench = Bench::new();
+    let file = Arc::new(OpenFile::new(tempfile::tempfile().unwrap(), &bench.files));
+    let mut response = Response::text(206, "", UNIX_EPOCH);
+    response.body =
+        Source::parts([Source::bytes("first: "), Source::File(FileSource::new(file, 5, 10))]);
+    let stream = bench.stream();
+    bench.transfers.insert(bench.owner, stream, response);
+    assert_eq!(bench.advance(stream), Progress::Waiting);
+    bench.read();
+    assert_eq!(bench.advance(stream), Progress::Failed);
+    assert_eq!(bench.engine.resets, [(stream, H3_INTERNAL_ERROR)]);
+    assert_eq!(bench.engine.fin_at, None);
     bench.assert_empty();
 }

@@ -197,8 +197,7 @@ impl Exchange {
         let still = self.now.saturating_duration_since(mark.moved_at);
         let is_open = self.open.contains(&stream);
         if let Some(upload) = self.uploads.get(&stream) {
-            // With bytes waiting it is the server's turn.
-            return match upload.readable {
+            return match upload.waits_for_server() {
                 false if still >= limits.stall_timeout => {
                     Some(Verdict::EndUpload("the body stopped coming"))
                 }

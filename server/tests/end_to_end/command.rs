@@ -11,7 +11,7 @@ use std::{
 
 use crate::common::{Client, PATIENCE, now};
 
-fn command(arguments: &[&str]) -> Command {
+pub(crate) fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_necko-server"));
     command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).env_remove("RUST_LOG");
     command
@@ -23,13 +23,13 @@ fn run(arguments: &[&str]) -> (i32, String) {
     (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
 }
 
-struct Running {
+pub(crate) struct Running {
     child: Child,
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
 }
 
 impl Running {
-    fn start(mut command: Command) -> Self {
+    pub(crate) fn start(mut command: Command) -> Self {
         let mut child = command.spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
@@ -38,12 +38,12 @@ impl Running {
         Self { child, address: SocketAddr::from(([127, 0, 0, 1], port)) }
     }
 
-    fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
     }
 
-    fn wait(mut self) -> ExitStatus {
+    pub(crate) fn wait(mut self) -> ExitStatus {
         self.child.wait().unwrap()
     }
 }
@@ -160,6 +160,17 @@ fn every_failure_to_start_has_its_code_and_its_remedy() {
         (vec![&missing, "--listen", free, "--demo-cert", &demo], 37, "give an existing folder"),
         (vec![&file, "--listen", free, "--demo-cert", &demo], 37, "give an existing folder"),
         (vec![&root, "--listen", free, "--demo-cert", &file], 23, "may write"),
+        (vec![&root, "--listen", free, "--demo-cert", &demo, "--uploads", &missing], 23, "missing"),
+        (
+            vec![&root, "--listen", free, "--demo-cert", &demo, "--uploads", &file],
+            23,
+            "give an existing folder that you may write to",
+        ),
+        (
+            vec![&root, "--listen", free, "--demo-cert", &demo, "--max-upload", "x"],
+            2,
+            "--max-upload",
+        ),
         (vec![&root, "--listen", free, "--cert", &missing, "--key", &file], 58, "missing"),
     ] {
         let (actual, said) = run(&arguments);
@@ -173,7 +184,16 @@ fn help_has_examples() {
     let output = command(&["--help"]).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success());
-    for words in ["Examples:", "--demo-cert <DIR>", "--test-bodies", "Exit codes"] {
+    for words in [
+        "Examples:",
+        "--demo-cert <DIR>",
+        "--test-bodies",
+        "--list",
+        "--uploads <DIR>",
+        "--max-upload <BYTES>",
+        ".NAME.PID-N.part",
+        "Exit codes",
+    ] {
         assert!(text.contains(words), "{words}: {text}");
     }
 }

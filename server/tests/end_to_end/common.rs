@@ -19,6 +19,9 @@ use socket_transport::Clock;
 /// Nothing in these tests takes so long unless it hangs.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
+/// How much of a body an [`Answer`] keeps.
+const KEPT: usize = 8 * 1024 * 1024;
+
 pub(crate) fn now() -> Instant {
     Clock::system().now()
 }
@@ -105,6 +108,8 @@ pub(crate) struct Answer {
     pub(crate) fields: Vec<(String, String)>,
     /// Kept only up to a kilobyte.
     pub(crate) text: String,
+    /// Kept only up to [`KEPT`].
+    pub(crate) bytes: Vec<u8>,
     pub(crate) length: u64,
     /// The first byte that is not the pattern's.
     pub(crate) wrong_at: Option<u64>,
@@ -129,9 +134,10 @@ impl Answer {
     }
 }
 
-/// A request body on its way out.
+/// A request body on its way out: the pattern's first bytes.
 #[derive(Debug)]
 struct Sending {
+    at: u64,
     left: u64,
     then_fin: bool,
 }
@@ -194,6 +200,15 @@ impl Client {
                 self.quic.peer_error()
             );
             self.receive(deadline);
+        }
+    }
+
+    /// Goes on until something has happened that no datagram may tell of: at the server, or on the disk.
+    pub(crate) fn drive_until(&mut self, what: &str, mut done: impl FnMut() -> bool) {
+        let deadline = now() + PATIENCE;
+        while !done() {
+            assert!(now() < deadline, "waiting for {what}");
+            self.drive_for(Duration::from_millis(5));
         }
     }
 
@@ -281,6 +296,9 @@ impl Client {
                 if answer.text.len() < 1024 {
                     answer.text.push_str(&String::from_utf8_lossy(bytes));
                 }
+                if answer.bytes.len() < KEPT {
+                    answer.bytes.extend_from_slice(bytes);
+                }
                 let mut at = answer.length;
                 for byte in bytes {
                     if *byte != byte_at(at) && answer.wrong_at.is_none() {
@@ -303,13 +321,16 @@ impl Client {
 
     fn push_bodies(&mut self) {
         let Some(http) = self.http.as_mut() else { return };
-        let chunk = [b'u'; 16_384];
         self.bodies.retain(|stream, body| {
             loop {
-                let len = usize::try_from(body.left).unwrap().min(chunk.len());
+                let len = usize::try_from(body.left).unwrap().min(16_384);
+                let chunk: Vec<u8> = (body.at..).take(len).map(byte_at).collect();
                 let fin = body.then_fin && len as u64 == body.left;
-                match http.send_body(&mut self.quic, *stream, &chunk[..len], fin) {
-                    Ok(sent) => body.left -= sent as u64,
+                match http.send_body(&mut self.quic, *stream, &chunk, fin) {
+                    Ok(sent) => {
+                        body.left -= sent as u64;
+                        body.at += sent as u64;
+                    }
                     Err(h3::Error::Done) => return body.left > 0 || body.then_fin,
                     Err(_) => return false,
                 }
@@ -369,14 +390,26 @@ impl Client {
 
     /// Begins an upload of `length` bytes; `fin` is whether it also ends.
     pub(crate) fn upload(&mut self, more: &[(&str, &str)], length: u64, fin: bool) -> u64 {
-        let stream = self.request("POST", "/upload", more, false);
-        self.bodies.insert(stream, Sending { left: length, then_fin: fin });
+        self.send_body("POST", "/upload", more, length, fin)
+    }
+
+    /// The same to any place.
+    pub(crate) fn send_body(
+        &mut self,
+        method: &str,
+        path: &str,
+        more: &[(&str, &str)],
+        length: u64,
+        fin: bool,
+    ) -> u64 {
+        let stream = self.request(method, path, more, false);
+        self.bodies.insert(stream, Sending { at: 0, left: length, then_fin: fin });
         stream
     }
 
     /// Goes on with an upload that was begun.
     pub(crate) fn go_on(&mut self, stream: u64, length: u64, fin: bool) {
-        self.bodies.insert(stream, Sending { left: length, then_fin: fin });
+        self.bodies.insert(stream, Sending { at: 0, left: length, then_fin: fin });
     }
 
     /// Sends bytes as they are, past the HTTP/3 half, as much as there is room for.
@@ -392,6 +425,18 @@ impl Client {
         let error = self.quic.peer_error().unwrap();
         assert!(error.is_app, "{error:?}");
         (error.error_code, String::from_utf8(error.reason.clone()).unwrap())
+    }
+
+    /// PUT and the whole answer.
+    pub(crate) fn put(&mut self, path: &str, more: &[(&str, &str)], length: u64) -> Answer {
+        let stream = self.send_body("PUT", path, more, length, true);
+        self.answer(stream)
+    }
+
+    /// GET with more headers, and the whole answer.
+    pub(crate) fn fetch_with(&mut self, path: &str, more: &[(&str, &str)]) -> Answer {
+        let stream = self.request("GET", path, more, true);
+        self.answer(stream)
     }
 
     /// Waits for the end of an answer.

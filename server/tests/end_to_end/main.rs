@@ -18,7 +18,11 @@ mod limits;
 #[cfg(test)]
 mod many;
 #[cfg(test)]
+mod ranges;
+#[cfg(test)]
 mod slowness;
+#[cfg(test)]
+mod stored;
 #[cfg(test)]
 mod streams;
 #[cfg(test)]
