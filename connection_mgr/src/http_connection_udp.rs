@@ -86,13 +86,15 @@ impl HttpConnectionUdp {
                 return Err(error);
             }
         };
+        let mut session = Http3Session::new(engine, host, peer);
+        session.set_receive_window(parts.settings.max_data);
         Ok(Self {
             key,
             peer,
             socket,
             timer: ctx.create_timer(Target::Connection(key)),
             armed: None,
-            session: Some(Http3Session::new(engine, host, peer)),
+            session: Some(session),
             resume_send: ctx.poster().waker(Target::ResumeSend(key)),
             force_recv: ctx.poster().waker(Target::ForceRecv(key)),
             was_connected: false,
@@ -172,6 +174,9 @@ impl HttpConnectionUdp {
         let Some(mut io) = ctx.socket_io(self.socket) else { return };
         let outcome = entry(session, &mut io);
         drop(io);
+        for read in session.take_body_reads() {
+            ctx.workers().run(Box::new(move || read.run()));
+        }
         if let Outcome::Close(cause) = outcome {
             self.close_transaction(ctx, cause);
         }
@@ -240,7 +245,11 @@ impl HttpConnectionUdp {
     /// The application wishes something of a stream.
     pub(crate) fn stream_wishes(&mut self, stream: StreamKey) {
         let Some(session) = &mut self.session else { return };
-        if session.wishes(stream) {
+        let wishes = session.wishes(stream);
+        if wishes.send {
+            step(Step::TransactionHasDataToWrite);
+        }
+        if wishes.receive {
             step(Step::TransactionHasDataToRecv);
             self.force_recv();
         }

@@ -331,11 +331,12 @@ impl ConnectionMgr {
         }
     }
 
-    /// The application wishes something of a transaction that waits; only a cancel means anything then.
+    /// The application wishes something of a transaction that waits. A new priority is noted in it; else only
+    /// a cancel means anything then.
     fn pending_wishes(&mut self, id: TransactionId) {
         let Some(info) = self.waiting.get(&id).cloned() else { return };
         let Some(entry) = self.entries.get_mut(&info) else { return };
-        if entry.pending.get(id).is_some_and(|transaction| transaction.take_wishes().cancel)
+        if entry.pending.get_mut(id).is_some_and(|transaction| transaction.take_wishes().cancel)
             && let Some(transaction) = entry.pending.remove(id)
         {
             self.waiting.remove(&id);

@@ -33,8 +33,8 @@ impl PendingTransactionQueue {
         std::mem::take(&mut self.transactions)
     }
 
-    pub(crate) fn get(&self, id: TransactionId) -> Option<&HttpTransaction> {
-        self.transactions.iter().find(|waiting| waiting.id() == id).map(AsRef::as_ref)
+    pub(crate) fn get_mut(&mut self, id: TransactionId) -> Option<&mut HttpTransaction> {
+        self.transactions.iter_mut().find(|waiting| waiting.id() == id).map(AsMut::as_mut)
     }
 
     pub(crate) fn len(&self) -> usize {

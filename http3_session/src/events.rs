@@ -20,6 +20,7 @@ impl Turn<'_, '_> {
         step(Step::ProcessEvents);
         while let Some(event) = self.engine.next_event() {
             log::trace!(target: "necko::session", "{}: {event:?}", self.core.host);
+            self.core.obscurity.clear();
             self.process_event(event)?;
         }
         // What events asked for (a reset, credit for what was read) leaves soon, not with the next packet.
@@ -36,6 +37,12 @@ impl Turn<'_, '_> {
             }
             Http3Event::MalformedHead { stream, what } => {
                 self.end_stream(stream, NetError::MalformedResponse(what));
+            }
+            Http3Event::Trailers(stream, trailers) => {
+                let key = self.core.streams.find(stream);
+                if let Some(stream) = key.and_then(|key| self.core.streams.get_mut(key)) {
+                    stream.set_trailers(trailers);
+                }
             }
             Http3Event::DataReadable(stream) => {
                 if let Some(key) = self.core.streams.find(stream) {

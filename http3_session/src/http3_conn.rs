@@ -60,9 +60,11 @@ pub enum Http3Event {
         /// What was wrong with it.
         what: String,
     },
+    /// The fields behind a response body, checked; the stream's end follows.
+    Trailers(StreamId, HeaderMap),
     /// There is something to read, or the stream's end.
     DataReadable(StreamId),
-    /// The stream takes body bytes again. A hint: it may come twice, and for nothing.
+    /// The stream takes body bytes again, more than one or two. A hint: it may come twice, and for nothing.
     DataWritable(StreamId),
     /// The peer gave up its response.
     Reset(StreamId, ErrorCode),
@@ -174,11 +176,20 @@ pub trait Http3Conn {
         now: Instant,
     ) -> Result<(usize, bool), StreamGone>;
 
+    /// Gives a stream the window of [`Http3Settings::max_stream_data`]: its consumer keeps up. Unknown: no-op.
+    fn widen_window(&mut self, stream: StreamId);
+
     /// Gives a stream up in both directions (`RESET_STREAM` and `STOP_SENDING`). Unknown: no-op.
     fn cancel_fetch(&mut self, stream: StreamId, code: ErrorCode);
 
     /// Tells the peer a new priority (`PRIORITY_UPDATE`, RFC 9218). Unknown: no-op.
     fn priority_update(&mut self, stream: StreamId, priority: Priority);
+
+    /// Sends something that the peer has to acknowledge, for a stream of this priority whose response waits
+    /// for its consumer. An engine keeps a connection alive by itself while a response is on its way, but
+    /// not while one that has arrived is being read: without this, silence would end the connection, and
+    /// with it what was not read. Unknown: no-op.
+    fn keep_alive(&mut self, stream: StreamId, priority: Priority);
 
     /// The peer's certificates in DER, its own first.
     fn peer_certificates(&self) -> Vec<Vec<u8>>;
@@ -223,14 +234,19 @@ pub struct ConnectParameters {
     pub settings: Http3Settings,
 }
 
-/// The engine's knobs, with necko's defaults.
+/// The engine's knobs, with necko's defaults where nothing else is said.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Http3Settings {
     /// The connection ends after this much silence.
     pub idle_timeout: Duration,
-    /// Receive window of a connection, bytes.
+    /// Receive window of a connection, bytes: what all its consumers together can leave unread. (Necko:
+    /// 24 MiB.)
     pub max_data: u64,
-    /// Receive window of a stream, bytes.
+    /// The window with which a stream's begins, bytes. Small, so that a hundred consumers that don't read
+    /// leave room in the connection's window for one that does. (Necko has the next one from the start, so
+    /// that two consumers can stop all others.)
+    pub initial_max_stream_data: u64,
+    /// Receive window of a stream whose consumer keeps up, bytes.
     pub max_stream_data: u64,
     /// Offer the post-quantum key exchange ML-KEM beside X25519.
     pub ml_kem: bool,
@@ -244,7 +260,8 @@ impl Default for Http3Settings {
     fn default() -> Self {
         Self {
             idle_timeout: Duration::from_secs(30),
-            max_data: 25_165_824,
+            max_data: 32 * 1024 * 1024,
+            initial_max_stream_data: 256 * 1024,
             max_stream_data: 12_582_912,
             ml_kem: true,
             qlog_dir: None,

@@ -62,6 +62,7 @@
 mod close;
 mod events;
 mod http3_conn;
+mod obscurity;
 mod outcome;
 pub mod scripted;
 mod session;

@@ -40,7 +40,10 @@ pub enum Call {
     Fetch { path: String, stream: StreamId },
     SendData { stream: StreamId, taken: usize },
     CloseSend(StreamId),
+    WidenWindow(StreamId),
     CancelFetch(StreamId, ErrorCode),
+    PriorityUpdate(StreamId, Priority),
+    KeepAlive(StreamId),
     Authenticated(CertificateVerdict),
     Close(ErrorCode),
 }
@@ -246,11 +249,21 @@ impl Http3Conn for ScriptedConn {
         Ok((count, *fin && data.is_empty()))
     }
 
+    fn widen_window(&mut self, stream: StreamId) {
+        self.0.borrow_mut().calls.push(Call::WidenWindow(stream));
+    }
+
     fn cancel_fetch(&mut self, stream: StreamId, code: ErrorCode) {
         self.0.borrow_mut().calls.push(Call::CancelFetch(stream, code));
     }
 
-    fn priority_update(&mut self, _stream: StreamId, _priority: Priority) {}
+    fn priority_update(&mut self, stream: StreamId, priority: Priority) {
+        self.0.borrow_mut().calls.push(Call::PriorityUpdate(stream, priority));
+    }
+
+    fn keep_alive(&mut self, stream: StreamId, _priority: Priority) {
+        self.0.borrow_mut().calls.push(Call::KeepAlive(stream));
+    }
 
     fn peer_certificates(&self) -> Vec<Vec<u8>> {
         self.0.borrow().chain.clone()

@@ -15,11 +15,12 @@ use std::{collections::VecDeque, net::SocketAddr, task::Waker, time::Instant};
 use serde::Serialize;
 use socket_transport::SocketIo;
 use streams::Http3Stream;
-use transaction::{HttpTransaction, NetError, Restarts};
+use transaction::{BodyRead, HttpTransaction, NetError, Priority, Restarts, Wishes};
 
 use crate::{
     close::failure_for,
     http3_conn::{CertificateVerdict, ConnStats, Http3Conn},
+    obscurity::Obscurity,
     outcome::{CloseCause, Outcome},
     stream_table::{Queue, StreamKey, StreamTable},
     turn::Turn,
@@ -74,6 +75,7 @@ impl Verification {
 #[derive(Debug)]
 pub(crate) enum Command {
     Cancel(StreamKey),
+    Priority(StreamKey, Priority),
     Authenticated(CertificateVerdict),
     Close,
 }
@@ -87,11 +89,18 @@ pub(crate) struct Core {
     /// What the session failed with; decides what its streams are told (necko's `mError`).
     pub(crate) error: Option<NetError>,
     pub(crate) intake: Intake,
+    /// When the engine wants to be called.
     pub(crate) deadline: Option<Instant>,
+    /// What the peer sends without anything coming of it.
+    pub(crate) obscurity: Obscurity,
+    /// When the silence has to be broken for the sake of slow consumers.
+    pub(crate) keep_alive: Option<Instant>,
     /// `send_data` is wanted (necko's `ResumeSend`).
     pub(crate) resume_send: bool,
     pub(crate) verification: Verification,
     pub(crate) restarts: Restarts,
+    /// Reads for request bodies, at most one for each stream.
+    pub(crate) body_reads: Vec<BodyRead>,
     pub(crate) peer: SocketAddr,
 }
 
@@ -134,9 +143,12 @@ impl<H> Http3Session<H> {
             error: None,
             intake: Intake::Open,
             deadline: None,
+            obscurity: Obscurity::new(u64::MAX),
+            keep_alive: None,
             resume_send: true,
             verification: Verification::NotAskedFor,
             restarts: Vec::new(),
+            body_reads: Vec::new(),
             peer,
         };
         Self { engine, core, retry_elsewhere: false, handle: None }
@@ -145,6 +157,12 @@ impl<H> Http3Session<H> {
     /// Takes the connection's handle into keeping (necko takes it from the first transaction).
     pub fn hold(&mut self, handle: H) {
         self.handle = Some(handle);
+    }
+
+    /// Says how large the connection's receive window is: a peer that sends much more than that without
+    /// anything coming of it is closed with `H3_EXCESSIVE_LOAD`.
+    pub fn set_receive_window(&mut self, window: u64) {
+        self.core.obscurity = Obscurity::new(window);
     }
 
     /// Says that a failure to connect is no reason to fail requests: there is another address.
@@ -213,18 +231,28 @@ impl<H> Http3Session<H> {
 
     // Commands.
 
-    /// The application wishes something of a stream. Answers whether `recv_data` is wanted for it.
-    pub fn wishes(&mut self, key: StreamKey) -> bool {
-        let Some(stream) = self.core.streams.get(key) else { return false };
+    /// The application wishes something of a stream. Answers what it was, for the connection: `recv_data`
+    /// is wanted for `receive`.
+    pub fn wishes(&mut self, key: StreamKey) -> Wishes {
+        let Some(stream) = self.core.streams.get_mut(key) else { return Wishes::default() };
         let wishes = stream.take_wishes();
+        // Without an id it will read its body when it gets one, and keeps its place in a queue.
+        let can_send = wishes.send && stream.id().is_some();
         if wishes.cancel {
             self.command(Command::Cancel(key));
-            return false;
+            return Wishes { cancel: true, ..Wishes::default() };
+        }
+        if let Some(priority) = wishes.priority {
+            self.command(Command::Priority(key, priority));
+        }
+        if can_send {
+            self.core.streams.enqueue(Queue::ReadyForWrite, key);
+            self.core.resume_send = true;
         }
         if wishes.receive {
             self.core.streams.enqueue(Queue::SlowConsumersReadyForRead, key);
         }
-        wishes.receive
+        wishes
     }
 
     /// The verdict on the server's certificate. Ignored once the session is closing.
@@ -268,6 +296,11 @@ impl<H> Http3Session<H> {
         self.core.verification.take()
     }
 
+    /// Reads for request bodies that a worker has to do.
+    pub fn take_body_reads(&mut self) -> Vec<BodyRead> {
+        std::mem::take(&mut self.core.body_reads)
+    }
+
     /// Whether `send_data` is to be posted.
     pub fn take_resume_send(&mut self) -> bool {
         std::mem::take(&mut self.core.resume_send)
@@ -275,7 +308,7 @@ impl<H> Http3Session<H> {
 
     /// When [`process_output_and_events`](Self::process_output_and_events) is due.
     pub fn deadline(&self) -> Option<Instant> {
-        self.core.deadline
+        self.core.deadline.into_iter().chain(self.core.keep_alive).min()
     }
 
     // Closing.
@@ -330,8 +363,10 @@ impl<H> Http3Session<H> {
     fn finish(&mut self) {
         self.core.state = SessionState::Closed;
         self.core.deadline = None;
+        self.core.keep_alive = None;
         self.core.resume_send = false;
         self.core.commands.clear();
+        self.core.body_reads.clear();
         self.core.verification = Verification::AskedFor;
         self.handle = None;
     }
@@ -354,7 +389,7 @@ impl<H> Http3Session<H> {
             slow_consumers_ready_for_read: streams.queue_len(Queue::SlowConsumersReadyForRead),
             commands: self.core.commands.len(),
             buffered: streams.iter().map(|stream| stream.transaction().buffered()).sum(),
-            timer: self.core.deadline.is_some(),
+            timer: self.deadline().is_some(),
             handle: self.handle.is_some(),
         }
     }

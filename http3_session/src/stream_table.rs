@@ -1,6 +1,6 @@
 //! The streams of a session and the queues that they wait in.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use socket_transport::slots::{SlotKey, Slots};
 use streams::{Http3Stream, StreamId};
@@ -28,6 +28,8 @@ const QUEUES: usize = 4;
 struct Entry {
     stream: Http3Stream,
     queued: [bool; QUEUES],
+    /// Its consumer was found to keep up, and it has the large window.
+    wide: bool,
 }
 
 /// Owns a session's streams.
@@ -36,11 +38,13 @@ pub(crate) struct StreamTable {
     entries: Slots<Entry>,
     by_id: HashMap<StreamId, StreamKey>,
     queues: [VecDeque<StreamKey>; QUEUES],
+    /// Those whose consumers are slow: the engine may have more for them.
+    paused: BTreeSet<StreamKey>,
 }
 
 impl StreamTable {
     pub(crate) fn insert(&mut self, stream: Http3Stream) -> StreamKey {
-        StreamKey(self.entries.insert(Entry { stream, queued: [false; QUEUES] }))
+        StreamKey(self.entries.insert(Entry { stream, queued: [false; QUEUES], wide: false }))
     }
 
     /// Makes a stream findable by the id that it was given.
@@ -62,6 +66,30 @@ impl StreamTable {
         self.entry_mut(key).map(|entry| &mut entry.stream)
     }
 
+    /// Notes whether a stream's consumer is slow.
+    pub(crate) fn set_paused(&mut self, key: StreamKey, paused: bool) {
+        if paused && self.entry(key).is_some() {
+            self.paused.insert(key);
+        } else {
+            self.paused.remove(&key);
+        }
+    }
+
+    /// A stream whose consumer is slow.
+    pub(crate) fn any_paused(&self) -> Option<&Http3Stream> {
+        self.paused.first().and_then(|key| self.get(*key))
+    }
+
+    /// The id of a stream whose consumer is found to keep up; once.
+    pub(crate) fn take_widening(&mut self, key: StreamKey) -> Option<StreamId> {
+        let entry = self.entry_mut(key)?;
+        if entry.wide || !entry.stream.transaction().keeps_up() {
+            return None;
+        }
+        entry.wide = true;
+        entry.stream.id()
+    }
+
     /// Takes a stream out of the table and of every queue.
     pub(crate) fn remove(&mut self, key: StreamKey) -> Option<Http3Stream> {
         let queued = self.entry(key)?.queued;
@@ -70,6 +98,7 @@ impl StreamTable {
                 queue.retain(|other| *other != key);
             }
         }
+        self.paused.remove(&key);
         let stream = self.entries.remove(key.0)?.stream;
         if let Some(id) = stream.id() {
             self.by_id.remove(&id);
@@ -83,6 +112,7 @@ impl StreamTable {
         keys.sort_by_key(|key| key.serial());
         self.by_id.clear();
         self.queues = Default::default();
+        self.paused.clear();
         keys.into_iter()
             .filter_map(|key| self.entries.remove(key))
             .map(|entry| entry.stream)
@@ -141,3 +171,6 @@ impl StreamTable {
         self.entries.get_mut(key.0)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,13 +1,16 @@
 //! One drive of the engine. A [`Turn`] exists only inside the session's three entry methods, and only a
 //! `Turn` holds the engine.
 
-use std::{io, time::Instant};
+use std::{
+    io,
+    time::{Duration, Instant},
+};
 
 use socket_transport::{
     SendOutcome, SocketIo,
     walk::{Step, step},
 };
-use streams::{ActivateError, Received, Sent, SessionIo, StreamId};
+use streams::{ActivateError, Http3Stream, Received, Sent, SessionIo, StreamId};
 use transaction::{Closed, ErrorCode, NetError, RequestHead, Writing};
 
 use crate::{
@@ -19,6 +22,10 @@ use crate::{
 
 /// How many batches of datagrams one turn may send before other sockets have theirs.
 const BATCHES_PER_TURN: usize = 64;
+
+/// The silence that slow consumers cause is broken after half of what the engine would bear, and not more
+/// often than this.
+const SHORTEST_SILENCE: Duration = Duration::from_secs(1);
 
 /// The engine, its session and its socket, borrowed together for one drive.
 pub(crate) struct Turn<'t, 'io> {
@@ -41,6 +48,7 @@ impl<'t, 'io> Turn<'t, 'io> {
         self.process_slow_consumers();
         self.process_input()?;
         self.process_events()?;
+        self.check_obscurity()?;
         self.send_data()
     }
 
@@ -52,6 +60,7 @@ impl<'t, 'io> Turn<'t, 'io> {
     }
 
     pub(crate) fn process_output_and_events(&mut self) -> Result<(), CloseCause> {
+        self.break_silence();
         self.process_output()?;
         self.process_events()
     }
@@ -72,11 +81,25 @@ impl<'t, 'io> Turn<'t, 'io> {
         let now = self.io.now();
         loop {
             match self.io.recv() {
-                Ok(Some(mut received)) => self.engine.process_input(&mut received, now),
+                Ok(Some(mut received)) => {
+                    self.core.obscurity.add(received.bytes(), now);
+                    self.engine.process_input(&mut received, now);
+                    self.core.keep_alive = None;
+                }
                 Ok(None) => return Ok(()),
                 Err(error) => self.socket_error("receiving from the network", &error)?,
             }
         }
+    }
+
+    /// A head without end fills the engine's memory and never becomes an event.
+    fn check_obscurity(&self) -> Result<(), CloseCause> {
+        if self.core.state == SessionState::Closing || !self.core.obscurity.is_too_much() {
+            return Ok(());
+        }
+        let reason = "too much that comes to nothing, as a response head without end".into();
+        let code = ErrorCode::EXCESSIVE_LOAD;
+        Err(NetError::Http3Protocol { code, by_peer: false, reason }.into())
     }
 
     /// An ICMP error proves nothing, because anybody can send one; it is only believed while nothing was
@@ -106,6 +129,12 @@ impl<'t, 'io> Turn<'t, 'io> {
         while let Some(command) = self.core.commands.pop_front() {
             match command {
                 Command::Cancel(key) => self.abort_stream(key),
+                Command::Priority(key, priority) => {
+                    let stream = self.core.streams.get(key).and_then(Http3Stream::id);
+                    if let Some(stream) = stream {
+                        self.engine.priority_update(stream, priority);
+                    }
+                }
                 Command::Authenticated(verdict) => {
                     self.engine.authenticated(verdict, self.io.now());
                 }
@@ -117,6 +146,7 @@ impl<'t, 'io> Turn<'t, 'io> {
     fn close_engine(&mut self) {
         let code = match &self.core.error {
             Some(NetError::Internal(_)) => ErrorCode::INTERNAL_ERROR,
+            Some(NetError::Http3Protocol { code, by_peer: false, .. }) => *code,
             _ => ErrorCode::NO_ERROR,
         };
         self.engine.close(code, "", self.io.now());
@@ -137,11 +167,12 @@ impl<'t, 'io> Turn<'t, 'io> {
         let Some(stream) = self.core.streams.get_mut(key) else { return };
         let had_id = stream.id().is_some();
         let sent = stream.read_segments(&mut EngineIo { engine: self.engine, now });
+        self.core.body_reads.extend(stream.take_body_read());
         if !had_id {
             self.core.streams.note_id(key);
         }
         match sent {
-            Ok(Sent::All | Sent::Blocked) => {}
+            Ok(Sent::All | Sent::Blocked | Sent::WaitsForBody) => {}
             Ok(Sent::StreamLimit) => self.core.streams.enqueue(Queue::QueuedStreams, key),
             Ok(Sent::NotConnected) => self.core.streams.enqueue(Queue::WaitingForConnection, key),
             Err(error) => self.close_stream(key, Err(error)),
@@ -152,8 +183,15 @@ impl<'t, 'io> Turn<'t, 'io> {
     pub(crate) fn read_stream(&mut self, key: StreamKey) {
         let now = self.io.now();
         let Some(stream) = self.core.streams.get_mut(key) else { return };
-        match stream.write_segments(&mut EngineIo { engine: self.engine, now }) {
-            Ok(Received::WouldBlock | Received::PipeFull) => {}
+        let received = stream.write_segments(&mut EngineIo { engine: self.engine, now });
+        self.core.streams.set_paused(key, received == Ok(Received::PipeFull));
+        match received {
+            Ok(Received::WouldBlock) => {
+                if let Some(id) = self.core.streams.take_widening(key) {
+                    self.engine.widen_window(id);
+                }
+            }
+            Ok(Received::PipeFull) => {}
             Ok(Received::End) => self.close_stream(key, Ok(())),
             Err(error) => self.close_stream(key, Err(error)),
         }
@@ -191,6 +229,7 @@ impl<'t, 'io> Turn<'t, 'io> {
                 EngineOutput::BatchFull => {}
                 EngineOutput::Callback(delay) => {
                     self.core.deadline = Some(now + delay);
+                    self.watch_silence(now, delay);
                     return Ok(());
                 }
                 EngineOutput::None => {
@@ -201,6 +240,29 @@ impl<'t, 'io> Turn<'t, 'io> {
         }
         self.core.resume_send = true;
         Ok(())
+    }
+
+    /// While a consumer is slow, the engine may have nothing to wait for and let the connection end. `delay`
+    /// is how long it bears silence, at most.
+    fn watch_silence(&mut self, now: Instant, delay: Duration) {
+        if self.core.streams.any_paused().is_none() {
+            self.core.keep_alive = None;
+        } else {
+            // What is set stays: only what the peer sends postpones it.
+            self.core.keep_alive.get_or_insert(now + (delay / 2).max(SHORTEST_SILENCE));
+        }
+    }
+
+    fn break_silence(&mut self) {
+        let now = self.io.now();
+        if self.core.keep_alive.is_some_and(|at| at <= now) {
+            self.core.keep_alive = None;
+            if let Some(stream) = self.core.streams.any_paused()
+                && let Some(id) = stream.id()
+            {
+                self.engine.keep_alive(id, stream.transaction().request().priority);
+            }
+        }
     }
 
     fn send_batch(&mut self) -> Result<(), CloseCause> {

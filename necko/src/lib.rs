@@ -36,7 +36,7 @@ pub use request::Request;
 pub use resolver::FixedAddresses;
 pub use settings::{Settings, Verification};
 pub use transaction::{
-    CertificateProblem, ErrorCode, Fault, NetError, PendingResponse, Priority, RequestBody,
-    RequestHead, Response, ResponseBody, TimeoutPhase,
+    BodyWriter, CertificateProblem, ErrorCode, Fault, NetError, PendingResponse, Priority,
+    RequestBody, RequestHead, Response, ResponseBody, ResponseHead, TimeoutPhase,
 };
 pub use verifier::{AcceptAnyCertificate, RootVerifier};

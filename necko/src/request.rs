@@ -13,7 +13,7 @@ use url::Url;
 ///     .body("name=necko");
 /// # Ok::<(), necko::NetError>(())
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Request {
     method: Method,
     url: Url,
@@ -49,6 +49,18 @@ impl Request {
             without: Vec::new(),
             body: RequestBody::Empty,
             priority: Priority::default(),
+        })
+    }
+
+    /// The same request once more; none if its body is a pipe, which can be sent once.
+    pub fn try_clone(&self) -> Option<Self> {
+        Some(Self {
+            method: self.method.clone(),
+            url: self.url.clone(),
+            headers: self.headers.clone(),
+            without: self.without.clone(),
+            body: self.body.try_clone()?,
+            priority: self.priority,
         })
     }
 
@@ -132,7 +144,12 @@ impl Request {
 /// What the application states must be what is sent; what it doesn't state is added where there is a body
 /// or the method means one.
 fn set_content_length(head: &mut RequestHead, body: &RequestBody) -> Result<(), NetError> {
-    let Some(length) = body.length() else { return Ok(()) };
+    let Some(length) = body.length() else {
+        if let Some(stated) = head.content_length() {
+            body.expect_length(stated);
+        }
+        return Ok(());
+    };
     if let Some(stated) = head.content_length()
         && stated != length
     {

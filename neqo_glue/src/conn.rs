@@ -25,11 +25,13 @@ pub struct NeqoHttp3Conn {
     path: PathKey,
     outlet: Outlet,
     events: Events,
+    /// Of a stream whose consumer keeps up.
+    stream_window: u64,
 }
 
 impl fmt::Debug for NeqoHttp3Conn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { client, path, outlet: _, events } = self;
+        let Self { client, path, outlet: _, events, stream_window: _ } = self;
         f.debug_struct("NeqoHttp3Conn")
             .field("id", client.connection_id())
             .field("state", &client.state())
@@ -40,8 +42,13 @@ impl fmt::Debug for NeqoHttp3Conn {
 }
 
 impl NeqoHttp3Conn {
-    pub(crate) fn from_client(client: Http3Client, path: PathKey, outlet: Outlet) -> Self {
-        Self { client, path, outlet, events: Events::new() }
+    pub(crate) fn from_client(
+        client: Http3Client,
+        path: PathKey,
+        outlet: Outlet,
+        stream_window: u64,
+    ) -> Self {
+        Self { client, path, outlet, events: Events::new(), stream_window }
     }
 
     /// Logs to whatever can be written to.
@@ -162,6 +169,11 @@ impl Http3Conn for NeqoHttp3Conn {
         }
     }
 
+    fn widen_window(&mut self, stream: StreamId) {
+        // The only error is an unknown stream.
+        let _ = self.client.set_stream_max_data(neqo_id(stream), self.stream_window);
+    }
+
     fn cancel_fetch(&mut self, stream: StreamId, code: ErrorCode) {
         if self.is_active() {
             // The only error is an unknown stream.
@@ -173,6 +185,20 @@ impl Http3Conn for NeqoHttp3Conn {
         if self.is_active() {
             // The only error is an unknown stream.
             let _ = self.client.priority_update(neqo_id(stream), headers::priority(priority));
+        }
+    }
+
+    /// neqo pings for streams whose end it has not received, and offers nothing else that makes a peer answer
+    /// but a frame that changes nothing of importance: a `PRIORITY_UPDATE` that turns the incremental flag
+    /// around. (It sends none that changes nothing at all.)
+    fn keep_alive(&mut self, stream: StreamId, priority: Priority) {
+        if !self.is_active() {
+            return;
+        }
+        let turned = Priority::new(priority.urgency(), !priority.incremental());
+        let id = neqo_id(stream);
+        if let Ok(false) = self.client.priority_update(id, headers::priority(turned)) {
+            let _ = self.client.priority_update(id, headers::priority(priority));
         }
     }
 

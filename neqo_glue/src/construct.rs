@@ -52,7 +52,8 @@ impl NeqoHttp3Conn {
     /// * `ml_kem` puts X25519MLKEM768 first and adds key shares for X25519 and P-256, which makes a
     ///   `ClientHello` of two datagrams; without it the shares are X25519 and P-256;
     /// * `max_data` isn't tuned at run time: it bounds what one round trip can bring;
-    ///   `max_stream_data` is where neqo's own tuning of the stream's window begins;
+    ///   neqo tunes a stream's window, from `initial_max_stream_data` on, but slowly: hence
+    ///   `max_stream_data` for the streams whose consumers keep up;
     /// * `max_datagram_size` is the size of an IP packet, headers included. neqo tries its fixed steps
     ///   (1280, 1380, 1420, 1472 or 1470, 1500, 2047 and so on) and knows no upper limit; a step above
     ///   the setting is not sent, which costs neqo three lost probes every ten minutes. Less than 1,280
@@ -78,7 +79,9 @@ impl NeqoHttp3Conn {
             let id = client.connection_id().to_string();
             client.set_qlog(qlog::open(dir, host, &id, now));
         }
-        Ok(Self::from_client(client, path, Outlet::new(settings.max_datagram_size)))
+        let outlet = Outlet::new(settings.max_datagram_size);
+        let window = settings.max_stream_data.min(MAX_VARINT);
+        Ok(Self::from_client(client, path, outlet, window))
     }
 }
 
@@ -127,7 +130,7 @@ fn connection_parameters(settings: &Http3Settings) -> ConnectionParameters {
         .versions(Version::Version1, vec![Version::Version1])
         .cc_algorithm(CongestionControlAlgorithm::Cubic)
         .max_data(settings.max_data.min(MAX_VARINT))
-        .max_stream_data(StreamType::BiDi, false, settings.max_stream_data.min(MAX_VARINT))
+        .max_stream_data(StreamType::BiDi, false, settings.initial_max_stream_data.min(MAX_VARINT))
         .idle_timeout(settings.idle_timeout.min(longest))
         .pacing(true)
         .pmtud(settings.max_datagram_size.is_some())
@@ -162,7 +165,7 @@ mod tests {
         let settings = Http3Settings {
             idle_timeout: Duration::MAX,
             max_data: u64::MAX,
-            max_stream_data: u64::MAX,
+            initial_max_stream_data: u64::MAX,
             ..Http3Settings::default()
         };
         let knobs = connection_parameters(&settings);

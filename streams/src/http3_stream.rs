@@ -4,7 +4,8 @@
 //!
 //! ```text
 //! sending    WaitingToActivate ──► SendingBody ──► Done
-//!                                       │           ▲
+//!                                    ↺  │           ▲
+//!      blocked, or the body has nothing │           │
 //!                    STOP_SENDING(0x100)└► EarlyResponse
 //!
 //! receiving  BeforeHeaders ──► ReadingData ──► Done
@@ -14,9 +15,11 @@
 
 use std::task::Waker;
 
+use http::HeaderMap;
 use socket_transport::walk::{Step, step};
 use transaction::{
-    Closed, ErrorCode, HttpTransaction, NetError, PipeFull, ResponseHead, Wishes, Writing,
+    BodyRead, Closed, ErrorCode, HttpTransaction, NetError, PipeFull, ResponseHead, Sending,
+    Wishes, Writing,
 };
 
 use crate::session_io::{ActivateError, SessionIo, StreamId};
@@ -52,6 +55,8 @@ pub enum Sent {
     All,
     /// Flow control: the engine will tell when to go on.
     Blocked,
+    /// The application or a worker is slow with the body: the owner will be woken when there is more.
+    WaitsForBody,
     /// No stream yet: to be queued until the peer allows one.
     StreamLimit,
     /// No stream yet: to be tried again when the connection is made.
@@ -95,8 +100,13 @@ impl Http3Stream {
     }
 
     /// What the application wishes.
-    pub fn take_wishes(&self) -> Wishes {
+    pub fn take_wishes(&mut self) -> Wishes {
         self.transaction.take_wishes()
+    }
+
+    /// What a worker should read for the request body, if anything.
+    pub fn take_body_read(&mut self) -> Option<BodyRead> {
+        self.transaction.take_body_read()
     }
 
     /// The transaction, to be looked at.
@@ -117,8 +127,10 @@ impl Http3Stream {
         }
         match self.send {
             SendState::SendingBody(id) => {
-                if !self.transaction.read_segments(|data| io.send_request_body(id, data))? {
-                    return Ok(Sent::Blocked);
+                match self.transaction.read_segments(|data| io.send_request_body(id, data))? {
+                    Sending::Blocked => return Ok(Sent::Blocked),
+                    Sending::Wait => return Ok(Sent::WaitsForBody),
+                    Sending::End => {}
                 }
                 io.close_send(id);
                 self.send = SendState::Done(id);
@@ -149,6 +161,7 @@ impl Http3Stream {
     /// `H3_NO_ERROR`, RFC 9114 §4.1). The rest of the body is dropped.
     pub fn stop_sending(&mut self) {
         if let SendState::SendingBody(id) = self.send {
+            self.transaction.discard_body();
             self.send = SendState::EarlyResponse(id);
         }
     }
@@ -166,6 +179,11 @@ impl Http3Stream {
             (false, false) => ReceiveState::ReadingData,
         };
         Ok(())
+    }
+
+    /// Takes the trailer fields.
+    pub fn set_trailers(&mut self, trailers: HeaderMap) {
+        self.transaction.set_trailers(trailers);
     }
 
     /// Moves response bytes from the engine into the pipe, until one of them has no more.

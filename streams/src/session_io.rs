@@ -44,7 +44,7 @@ pub trait SessionIo {
     fn try_activate(&mut self, head: &RequestHead) -> Result<StreamId, ActivateError>;
 
     /// Sends body bytes; answers how many were taken. Fewer than given: blocked, and the session will
-    /// bring the stream back.
+    /// bring the stream back when there is room for more than a byte or two.
     fn send_request_body(&mut self, stream: StreamId, data: &[u8]) -> Result<usize, NetError>;
 
     /// Ends the request. An ended or unknown stream: no-op.

@@ -11,7 +11,11 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, Version};
 
-use crate::{error::NetError, exchange::Exchange, head::ResponseHead};
+use crate::{
+    error::NetError,
+    exchange::Exchange,
+    head::{Priority, ResponseHead},
+};
 
 /// A response that has not begun: a future, independent of any runtime, that can also block.
 ///
@@ -25,6 +29,25 @@ pub struct PendingResponse {
 impl PendingResponse {
     pub(crate) fn new(exchange: Arc<Exchange>) -> Self {
         Self { exchange: Some(CancelOnDrop(exchange)) }
+    }
+
+    /// The next 103 head (early hints, RFC 8297): what the server expects the response to need. `None` when
+    /// there will be no more, because the response has begun or failed.
+    pub async fn early_hints(&mut self) -> Option<ResponseHead> {
+        let exchange = &self.exchange.as_ref()?.0;
+        poll_fn(|cx| exchange.poll_early_hints(cx.waker())).await
+    }
+
+    /// As [`early_hints`](Self::early_hints), blocking.
+    pub fn wait_early_hints(&mut self) -> Option<ResponseHead> {
+        self.exchange.as_ref()?.0.wait_early_hints()
+    }
+
+    /// Changes how urgent the response is: in the request, or by `PRIORITY_UPDATE` when that has left.
+    pub fn set_priority(&self, priority: Priority) {
+        if let Some(exchange) = &self.exchange {
+            exchange.0.set_priority(priority);
+        }
     }
 
     /// Blocks until the response head arrives.
@@ -108,8 +131,22 @@ pub struct ResponseBody {
     rest: Bytes,
 }
 
+impl ResponseBody {
+    /// The next piece of at most `wanted` bytes, or the end; registers the task if there is neither.
+    pub(crate) fn poll_chunk(
+        &mut self,
+        wanted: usize,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<Bytes>, NetError>> {
+        if !self.rest.is_empty() {
+            return Poll::Ready(Ok(Some(self.rest.split_to(wanted.min(self.rest.len())))));
+        }
+        self.exchange.0.poll_read(wanted, cx.waker())
+    }
+}
+
 /// The most that one chunk holds.
-const CHUNK: usize = 64 * 1024;
+pub(crate) const CHUNK: usize = 64 * 1024;
 
 impl ResponseBody {
     /// The next piece of the body, `None` at its end.
@@ -117,10 +154,7 @@ impl ResponseBody {
     /// # Errors
     /// How the response broke off. Everything that arrived before was delivered before.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, NetError> {
-        if !self.rest.is_empty() {
-            return Ok(Some(std::mem::take(&mut self.rest)));
-        }
-        poll_fn(|cx| self.exchange.0.poll_read(CHUNK, cx.waker())).await
+        poll_fn(|cx| self.poll_chunk(CHUNK, cx)).await
     }
 
     /// Blocks for the next piece, `None` at the end.
@@ -140,6 +174,19 @@ impl ResponseBody {
             return Some(Ok(Some(std::mem::take(&mut self.rest))));
         }
         self.exchange.0.try_read(CHUNK)
+    }
+}
+
+impl ResponseBody {
+    /// Changes how urgent the rest is, by `PRIORITY_UPDATE` (RFC 9218).
+    pub fn set_priority(&self, priority: Priority) {
+        self.exchange.0.set_priority(priority);
+    }
+
+    /// The fields that came behind the body, once: none before the body was read to its end. (The engine
+    /// for HTTP/3, neqo 0.13.4, drops them.)
+    pub fn take_trailers(&mut self) -> Option<HeaderMap> {
+        self.exchange.0.take_trailers()
     }
 }
 
@@ -165,7 +212,7 @@ impl io::Read for ResponseBody {
     }
 }
 
-fn into_io(error: NetError) -> io::Error {
+pub(crate) fn into_io(error: NetError) -> io::Error {
     let kind = match &error {
         NetError::PartialTransfer { .. } => io::ErrorKind::UnexpectedEof,
         NetError::NetTimeout(_) => io::ErrorKind::TimedOut,

@@ -13,6 +13,8 @@ impl ErrorCode {
     pub const NO_ERROR: Self = Self(0x100);
     /// `H3_INTERNAL_ERROR`
     pub const INTERNAL_ERROR: Self = Self(0x102);
+    /// `H3_EXCESSIVE_LOAD`
+    pub const EXCESSIVE_LOAD: Self = Self(0x107);
     /// `H3_REQUEST_REJECTED`: the peer didn't look at the request; it may go again.
     pub const REQUEST_REJECTED: Self = Self(0x10b);
     /// `H3_REQUEST_CANCELLED`
@@ -256,6 +258,10 @@ pub enum NetError {
     /// The request can't be sent as it is.
     #[error("invalid request: {0}")]
     InvalidRequest(String),
+    /// The request's body could not be sent whole: a file that can't be read, or a writer that gave it up.
+    /// The stream was reset, so that the server doesn't take it for complete.
+    #[error("the request body failed: {0}")]
+    RequestBody(String),
     /// A case that was thought impossible.
     #[error("internal error: {0}; please report it")]
     Internal(&'static str),
@@ -285,9 +291,11 @@ impl NetError {
             | Self::QuicTransport { .. }
             | Self::Tls { .. }
             | Self::Certificate { .. } => Fault::Peer,
-            Self::Aborted | Self::ShuttingDown | Self::TooManyRequests | Self::Socket { .. } => {
-                Fault::Local
-            }
+            Self::Aborted
+            | Self::ShuttingDown
+            | Self::TooManyRequests
+            | Self::Socket { .. }
+            | Self::RequestBody(_) => Fault::Local,
             Self::InvalidUrl(_) | Self::InvalidRequest(_) => Fault::Misuse,
             Self::Internal(_) => Fault::Bug,
         }

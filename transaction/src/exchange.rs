@@ -4,6 +4,7 @@
 //! packet, and neither side ever waits for the other while it holds the lock.
 
 use std::{
+    collections::VecDeque,
     sync::{
         Arc,
         atomic::{AtomicU8, Ordering},
@@ -12,11 +13,12 @@ use std::{
 };
 
 use bytes::Bytes;
+use http::HeaderMap;
 use parking_lot::{Condvar, Mutex};
 
 use crate::{
     error::NetError,
-    head::ResponseHead,
+    head::{Priority, ResponseHead},
     pipe::{Pipe, Read},
 };
 
@@ -27,15 +29,17 @@ pub struct Wishes {
     pub cancel: bool,
     /// The pipe has space again (necko's `TransactionHasDataToRecv`).
     pub receive: bool,
+    /// The request body has bytes again, or its end (necko's `TransactionHasDataToWrite`).
+    pub send: bool,
+    /// The response is more or less urgent than it was.
+    pub priority: Option<Priority>,
 }
 
 impl Wishes {
     const CANCEL: u8 = 1;
     const RECEIVE: u8 = 2;
-
-    fn from_bits(bits: u8) -> Self {
-        Self { cancel: bits & Self::CANCEL != 0, receive: bits & Self::RECEIVE != 0 }
-    }
+    const SEND: u8 = 4;
+    const PRIORITY: u8 = 8;
 }
 
 /// Where the response stands, as the consumer sees it.
@@ -51,7 +55,11 @@ enum Head {
 #[derive(Debug)]
 struct State {
     head: Head,
+    /// 103 heads that the consumer has not looked at.
+    early_hints: VecDeque<ResponseHead>,
     pipe: Pipe,
+    trailers: Option<HeaderMap>,
+    priority: Priority,
     /// Wakes the consumer's task; a blocked thread waits on the condition variable instead.
     consumer: Option<Waker>,
     /// The consumer dropped its end.
@@ -73,7 +81,10 @@ impl Exchange {
         Arc::new(Self {
             state: Mutex::new(State {
                 head: Head::Awaited,
+                early_hints: VecDeque::new(),
                 pipe: Pipe::default(),
+                trailers: None,
+                priority: Priority::default(),
                 consumer: None,
                 abandoned: false,
             }),
@@ -98,11 +109,37 @@ impl Exchange {
 
     pub(crate) fn take_wishes(&self) -> Wishes {
         // A cancel is final: it stays set, so that whoever owns the transaction next sees it too.
-        Wishes::from_bits(self.wishes.fetch_and(Wishes::CANCEL, Ordering::AcqRel))
+        let bits = self.wishes.fetch_and(Wishes::CANCEL, Ordering::AcqRel);
+        let wished = |wish| bits & wish != 0;
+        Wishes {
+            cancel: wished(Wishes::CANCEL),
+            receive: wished(Wishes::RECEIVE),
+            send: wished(Wishes::SEND),
+            priority: wished(Wishes::PRIORITY).then(|| self.state.lock().priority),
+        }
     }
 
     pub(crate) fn deliver_head(&self, head: ResponseHead) {
         self.change(|state| state.head = Head::Arrived(head));
+    }
+
+    /// Adds a 103 head. The caller bounds their number.
+    pub(crate) fn deliver_early_hints(&self, head: ResponseHead) {
+        self.change(|state| {
+            if !state.abandoned {
+                state.early_hints.push_back(head);
+            }
+        });
+    }
+
+    /// Sets the trailer fields; to be called before the end.
+    pub(crate) fn deliver_trailers(&self, trailers: HeaderMap) {
+        self.change(|state| state.trailers = Some(trailers));
+    }
+
+    /// The request body has something to send, or has ended. Any thread.
+    pub(crate) fn wish_to_send(&self) {
+        self.wish(Wishes::SEND);
     }
 
     /// Space in the pipe; with none, the writer will be woken when there is.
@@ -171,6 +208,37 @@ impl Exchange {
         }
     }
 
+    /// The next 103 head, `None` when the final head is there; registers `waker` if there is neither.
+    pub(crate) fn poll_early_hints(&self, waker: &Waker) -> Poll<Option<ResponseHead>> {
+        let mut state = self.state.lock();
+        let hints = take_early_hints(&mut state);
+        if hints.is_pending() {
+            state.consumer = Some(waker.clone());
+        }
+        hints
+    }
+
+    /// Blocks until there is a 103 head or the final one.
+    pub(crate) fn wait_early_hints(&self) -> Option<ResponseHead> {
+        let mut state = self.state.lock();
+        loop {
+            if let Poll::Ready(hints) = take_early_hints(&mut state) {
+                return hints;
+            }
+            self.changed.wait(&mut state);
+        }
+    }
+
+    /// The trailer fields, once.
+    pub(crate) fn take_trailers(&self) -> Option<HeaderMap> {
+        self.state.lock().trailers.take()
+    }
+
+    pub(crate) fn set_priority(&self, priority: Priority) {
+        self.state.lock().priority = priority;
+        self.wish(Wishes::PRIORITY);
+    }
+
     /// At most `wanted` bytes of the body, or its end; registers `waker` if there is neither.
     pub(crate) fn poll_read(
         &self,
@@ -231,6 +299,7 @@ impl Exchange {
                 state.head = Head::Failed(NetError::Aborted);
             }
             state.abandoned = true;
+            state.early_hints.clear();
             state.pipe.finish(Err(NetError::Aborted));
             state.pipe.discard();
         });
@@ -242,6 +311,14 @@ impl Exchange {
         if let Some(owner) = &*self.owner.lock() {
             owner.wake_by_ref();
         }
+    }
+}
+
+/// Ready with nothing: no hint comes any more.
+fn take_early_hints(state: &mut State) -> Poll<Option<ResponseHead>> {
+    match state.early_hints.pop_front() {
+        None if matches!(state.head, Head::Awaited) => Poll::Pending,
+        hints => Poll::Ready(hints),
     }
 }
 

@@ -10,11 +10,11 @@
 use std::{fmt, sync::Arc, task::Waker};
 
 use bytes::BytesMut;
-use http::Method;
+use http::{HeaderMap, Method};
 
 use crate::{
     RequestBody,
-    body::BodyReader,
+    body::{BodyRead, BodyReader, Next},
     consumer::PendingResponse,
     error::{Fault, NetError},
     exchange::{Exchange, Wishes},
@@ -34,12 +34,33 @@ impl fmt::Display for TransactionId {
 /// How often a request is tried before its last error is delivered (`request.max-attempts`).
 const MAX_ATTEMPTS: u32 = 6;
 
+/// A server has a few things to say before it answers, not any number of them.
+const MAX_INTERIM_HEADS: u32 = 32;
+
+/// 103 (RFC 8297); `http` has no name for it.
+const EARLY_HINTS: u16 = 103;
+
+/// A consumer that has read so much, and leaves no more than so much in the pipe, keeps up.
+const ENOUGH_TO_TELL: u64 = 64 * 1024;
+const LITTLE_LEFT: u64 = 16 * 1024;
+
 /// How large a piece of the pipe is allocated at a time.
 const SEGMENT: usize = 64 * 1024;
 
 /// The pipe takes no more; the consumer will wake the transaction's owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PipeFull;
+
+/// How far a request body got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sending {
+    /// The engine takes no more for now.
+    Blocked,
+    /// The body has nothing for now; its source will wake the transaction's owner.
+    Wait,
+    /// That was all of it.
+    End,
+}
 
 /// What a stream got when it read for the pipe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,6 +108,7 @@ struct Progress {
     /// The head was given to an engine that can send.
     sent: bool,
     received: Received,
+    interim_heads: u32,
     body_received: u64,
     body_expected: Option<u64>,
     /// The consumer has been told the end.
@@ -115,7 +137,7 @@ impl HttpTransaction {
         let transaction = Self {
             id,
             head,
-            body: BodyReader::new(body),
+            body: BodyReader::new(body, &exchange),
             exchange: Arc::clone(&exchange),
             progress: Progress::default(),
             attempts: 1,
@@ -140,14 +162,30 @@ impl HttpTransaction {
         self.exchange.set_owner(Some(waker));
     }
 
-    /// What the application wishes.
-    pub fn take_wishes(&self) -> Wishes {
-        self.exchange.take_wishes()
+    /// What the application wishes. A new priority is noted in the head as well, for a request that has not
+    /// left yet.
+    pub fn take_wishes(&mut self) -> Wishes {
+        let wishes = self.exchange.take_wishes();
+        if let Some(priority) = wishes.priority {
+            self.head.priority = priority;
+        }
+        wishes
     }
 
-    /// Bytes that wait in the pipe for the consumer.
+    /// Bytes that wait in the pipe for the consumer, and of the request body for the engine.
     pub fn buffered(&self) -> usize {
-        self.exchange.buffered()
+        self.exchange.buffered() + self.body.buffered()
+    }
+
+    /// Whether the consumer has read a good part of the response and leaves little in the pipe: it is worth
+    /// a larger window.
+    pub fn keeps_up(&self) -> bool {
+        let received = self.progress.body_received;
+        if received < ENOUGH_TO_TELL {
+            return false;
+        }
+        let waiting = self.exchange.buffered() as u64;
+        waiting <= LITTLE_LEFT && received - waiting.min(received) >= ENOUGH_TO_TELL
     }
 
     /// The head was handed to a connection: from now on only a safe request may go again.
@@ -155,26 +193,36 @@ impl HttpTransaction {
         self.progress.sent = true;
     }
 
-    /// Gives request body to `send` until it takes no more; answers whether the body is at its end
-    /// (necko's `ReadSegments`).
+    /// Gives request body to `send` until it takes no more (necko's `ReadSegments`).
     ///
     /// # Errors
-    /// `send`'s own.
-    pub fn read_segments<E>(
+    /// `send`'s own, or the body can't be had: the stream is to be reset and the transaction closed.
+    pub fn read_segments(
         &mut self,
-        mut send: impl FnMut(&[u8]) -> Result<usize, E>,
-    ) -> Result<bool, E> {
+        mut send: impl FnMut(&[u8]) -> Result<usize, NetError>,
+    ) -> Result<Sending, NetError> {
         loop {
-            let bytes = self.body.next_bytes();
-            if bytes.is_empty() {
-                return Ok(true);
-            }
-            let taken = send(bytes)?;
+            let taken = match self.body.next()? {
+                Next::Bytes(bytes) => send(bytes)?,
+                Next::Wait => return Ok(Sending::Wait),
+                Next::End => return Ok(Sending::End),
+            };
             if taken == 0 {
-                return Ok(false);
+                return Ok(Sending::Blocked);
             }
             self.body.advance(taken);
         }
+    }
+
+    /// What a worker should read for the request body, if anything; to be asked after each
+    /// [`read_segments`](Self::read_segments).
+    pub fn take_body_read(&mut self) -> Option<BodyRead> {
+        self.body.take_read()
+    }
+
+    /// Nobody wants the rest of the request body.
+    pub fn discard_body(&mut self) {
+        self.body.close(NetError::RequestBody("the server wants no more of it".into()));
     }
 
     /// Takes a response head. An interim one is noted and dropped.
@@ -186,14 +234,31 @@ impl HttpTransaction {
             return Err(NetError::MalformedResponse("a head after the final response head".into()));
         }
         if head.is_interim() {
-            self.progress.received = Received::Interim;
-            return Ok(());
+            return self.note_interim_head(head);
         }
         self.progress.body_expected =
             head.body_length(self.head.method()).map_err(NetError::MalformedResponse)?;
         self.progress.received = Received::Head;
         self.exchange.deliver_head(head);
         Ok(())
+    }
+
+    fn note_interim_head(&mut self, head: ResponseHead) -> Result<(), NetError> {
+        self.progress.received = Received::Interim;
+        self.progress.interim_heads += 1;
+        if self.progress.interim_heads > MAX_INTERIM_HEADS {
+            let what = format!("more than {MAX_INTERIM_HEADS} interim heads");
+            return Err(NetError::MalformedResponse(what));
+        }
+        if head.status == EARLY_HINTS {
+            self.exchange.deliver_early_hints(head);
+        }
+        Ok(())
+    }
+
+    /// Takes the trailer fields, which come before the end.
+    pub fn set_trailers(&mut self, trailers: HeaderMap) {
+        self.exchange.deliver_trailers(trailers);
     }
 
     /// Lets `read` fill a piece of the pipe (necko's `WriteSegments`).
@@ -262,6 +327,10 @@ impl HttpTransaction {
 
     fn finish(&mut self, end: Result<(), NetError>) {
         self.progress.finished = true;
+        match &end {
+            Ok(()) => self.discard_body(),
+            Err(error) => self.body.close(error.clone()),
+        }
         self.exchange.set_owner(None);
         self.exchange.finish(end);
     }
@@ -300,7 +369,9 @@ impl HttpTransaction {
     /// Whether this attempt left no trace with the consumer and may leave a second one with the server
     /// (necko's `nsHttpTransaction::Close`, the restart rules).
     fn may_restart(&self, error: &NetError) -> bool {
-        let unseen = self.progress.received == Received::Nothing && self.attempts < MAX_ATTEMPTS;
+        let unseen = self.progress.received == Received::Nothing
+            && self.attempts < MAX_ATTEMPTS
+            && self.body.can_rewind();
         let harmless = !self.progress.sent || self.head.method().is_safe();
         match error {
             NetError::NetInterrupt { code } => {

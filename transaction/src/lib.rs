@@ -7,6 +7,8 @@
 //!   ResponseBody    ◄─ pipe (96 KiB) ◄─┤ HttpTransaction ◄── Http3Stream::write_segments
 //!        │                             │        │
 //!        └─ wishes: cancel, space ────►┘        └─ request head and body ──► Http3Stream::read_segments
+//!                                                        ▲
+//!   BodyWriter ── pipe (96 KiB), or a file's chunks ─────┘
 //! ```
 //!
 //! An [`HttpTransaction`] has exactly one owner at any time: the event that submits or restarts it,
@@ -17,6 +19,8 @@
 //!
 //! Necko's class is `nsHttpTransaction`.
 
+#[cfg(any(feature = "futures-io", feature = "http-body"))]
+mod adapters;
 pub mod body;
 pub mod consumer;
 pub mod error;
@@ -25,9 +29,11 @@ pub mod head;
 mod http_transaction;
 pub mod pipe;
 
-pub use body::RequestBody;
+pub use body::{BodyRead, BodyWriter, RequestBody};
 pub use consumer::{PendingResponse, Response, ResponseBody};
 pub use error::{CertificateProblem, ErrorCode, Fault, NetError, TimeoutPhase};
 pub use exchange::Wishes;
 pub use head::{InvalidRequest, Priority, RequestHead, ResponseHead};
-pub use http_transaction::{Closed, HttpTransaction, PipeFull, Restarts, TransactionId, Writing};
+pub use http_transaction::{
+    Closed, HttpTransaction, PipeFull, Restarts, Sending, TransactionId, Writing,
+};

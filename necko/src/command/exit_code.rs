@@ -86,6 +86,7 @@ impl ExitCode {
             NetError::Socket { operation, .. } => Self::of_socket_operation(operation),
             NetError::Aborted | NetError::ShuttingDown | NetError::TooManyRequests => Self::Aborted,
             NetError::InvalidRequest(_) => Self::FailedInit,
+            NetError::RequestBody(_) => Self::ReadError,
             // The list of errors may grow.
             _ => Self::Internal,
         }
@@ -158,6 +159,7 @@ mod tests {
         assert_eq!(code(socket("opening a UDP socket")), 7);
         assert_eq!(code(socket("sending to the network")), 55);
         assert_eq!(code(socket("receiving from the network")), 56);
+        assert_eq!(code(NetError::RequestBody(String::new())), 26);
         assert_eq!(code(NetError::Internal("x")), 43);
     }
 

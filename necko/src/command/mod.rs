@@ -35,6 +35,7 @@ mod signals;
 mod snapshot;
 mod temporary;
 mod transfer;
+mod upload;
 mod verbose;
 mod wait;
 mod walks;

@@ -34,6 +34,7 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 #[command(after_long_help = help::after_fetch())]
 #[expect(clippy::struct_excessive_bools, reason = "they are the switches of a command line")]
+#[expect(clippy::doc_markdown, reason = "--help shows these comments as they are")]
 pub(crate) struct Fetch {
     /// What to fetch; only https can be
     #[arg(value_name = "URL", required = true)]

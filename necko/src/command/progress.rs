@@ -40,6 +40,11 @@ impl Progress {
         Self { bar, transfers: Mutex::new(Transfers { wanted, ended: 0, announced: Some(0) }) }
     }
 
+    /// Whether somebody sees it.
+    pub(crate) fn is_visible(&self) -> bool {
+        self.bar.is_some()
+    }
+
     /// A body begins: a response's, or an upload.
     pub(crate) fn begin(&self, length: Option<u64>) {
         let Some(bar) = &self.bar else { return };

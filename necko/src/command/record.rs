@@ -18,7 +18,7 @@ pub(crate) struct Record {
     pub(crate) method: Method,
     /// None came.
     pub(crate) response: Option<ResponseRecord>,
-    /// The file that the body went to; none for standard output, and until there is something to write.
+    /// The file that has the body now; none for standard output, and when it failed.
     pub(crate) file: Option<PathBuf>,
     /// Body bytes that arrived.
     pub(crate) downloaded: u64,

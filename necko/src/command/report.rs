@@ -95,7 +95,7 @@ pub(crate) fn write_failure(what: &str, error: &io::Error) -> Failure {
 }
 
 /// The system's words without the number that it adds.
-fn cause(error: &io::Error) -> String {
+pub(crate) fn cause(error: &io::Error) -> String {
     let text = error.to_string();
     text.split_once(" (os error").map_or(text.clone(), |(words, _)| words.to_owned())
 }

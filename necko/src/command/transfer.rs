@@ -11,7 +11,7 @@ use std::{
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode, header};
-use necko::{HttpHandler, Request, Response, ResponseBody};
+use necko::{HttpHandler, Request, RequestBody, Response, ResponseBody};
 use url::Url;
 
 use super::{
@@ -19,12 +19,14 @@ use super::{
     headers::HeaderOption,
     options::Fetch,
     output::{Sink, Target, create_dirs},
+    part::Part,
     progress::Progress,
     rate_limit::Pace,
     record::{Record, ResponseRecord},
     report::{Failure, complain, version_name},
     resume::{Answer, Resume},
     temporary::Unfinished,
+    upload::{Feeder, Source},
     verbose,
     wait::Waiter,
     write_out::WriteOut,
@@ -68,6 +70,7 @@ pub(crate) struct Transfer {
 pub(crate) struct Plan {
     url: Url,
     method: Method,
+    upload: Option<Source>,
     pub(crate) target: Target,
 }
 
@@ -111,23 +114,53 @@ impl Transfer {
         plan.url.as_str().clone_into(&mut record.url_effective);
         waiter.check()?;
         let resume = plan.resume(shared.options)?;
-        let request = plan.request(shared.options, resume.as_ref())?.body(shared.data.clone());
+        let request = plan.request(shared.options, resume.as_ref())?;
+        let (body, feeder) = plan.body(shared)?;
+        let length = body.length();
+        let request = request.body(body);
         if shared.options.verbose > 0 {
             verbose::request(&request.head()?);
         }
-        let response = waiter.wait(shared.handler.fetch(request)?)??;
-        record.uploaded = shared.data.len() as u64;
-        record.response = Some(ResponseRecord {
-            status: response.status(),
-            version: response.version(),
-            headers: response.headers().clone(),
-            time: waiter.elapsed(),
+        let pending = shared.handler.fetch(request)?;
+        let start =
+            |feeder: Feeder| feeder.start(shared.limit_rate(), Arc::clone(&shared.progress));
+        let sent = feeder.map(start).transpose()?;
+        let result = waiter.wait(pending).and_then(|response| {
+            let response = response?;
+            // What the library sends by itself is not counted on its way.
+            record.uploaded = length.unwrap_or_default();
+            answered(plan, resume, response, shared, waiter, record)
         });
-        if shared.options.verbose > 0 {
-            verbose::response(&response_head(&response));
-        }
-        take(plan, resume, response, shared, waiter, record)
+        let Some(sent) = sent else { return result };
+        record.uploaded = sent.bytes();
+        // That the source gave no more comes first; the rest follows from it.
+        sent.failure().map_or(result, Err)
     }
+}
+
+/// The head is there.
+fn answered(
+    plan: &Plan,
+    resume: Option<Resume>,
+    response: Response,
+    shared: &Shared<'_>,
+    waiter: &Waiter<'_>,
+    record: &mut Record,
+) -> Result<(), Failure> {
+    record.response = Some(ResponseRecord {
+        status: response.status(),
+        version: response.version(),
+        headers: response.headers().clone(),
+        time: waiter.elapsed(),
+    });
+    if shared.options.verbose > 0 {
+        verbose::response(&response_head(&response));
+    }
+    take(plan, resume, response, shared, waiter, record)?;
+    if let Target::File(path) = &plan.target {
+        record.file = Some(path.clone());
+    }
+    Ok(())
 }
 
 /// The body, to where it is to go.
@@ -140,9 +173,6 @@ fn take(
     record: &mut Record,
 ) -> Result<(), Failure> {
     let Some(mut sink) = plan.sink(resume, &response, shared)? else { return Ok(()) };
-    if let Target::File(path) = &plan.target {
-        record.file = Some(path.clone());
-    }
     if shared.options.include || shared.options.head {
         sink.write(&response_head(&response))?;
     }
@@ -195,6 +225,13 @@ impl Plan {
         Ok(request)
     }
 
+    /// The request's body, and what fills it.
+    fn body(&self, shared: &Shared<'_>) -> Result<(RequestBody, Option<Feeder>), Failure> {
+        let Some(source) = &self.upload else { return Ok((shared.data.clone().into(), None)) };
+        let limited = shared.limit_rate().is_some();
+        source.open(limited || shared.write_out.is_some() || shared.progress.is_visible())
+    }
+
     /// Opens the output. `None` if there is nothing to write: the file is there, complete.
     fn sink(
         &self,
@@ -220,7 +257,7 @@ impl Plan {
             resume.map_or(Ok(Answer::Plain), |resume| resume.answer(status, response.headers()))?;
         match answer {
             Answer::Plain => Sink::open(&self.target, &shared.unfinished).map(Some),
-            Answer::Complete(part) => part.map_or(Ok(()), |part| part.complete()).map(|()| None),
+            Answer::Complete(part) => part.map_or(Ok(()), Part::complete).map(|()| None),
             Answer::Rest { part, offset, total } => Ok(Some(Sink::part(part, offset, total))),
             Answer::Anew { part, total, warning } => {
                 if let Some(warning) = warning.filter(|_| !shared.options.silent) {
@@ -251,7 +288,9 @@ fn plan(number: usize, url: &str, options: &Fetch) -> Result<Plan, Failure> {
     // What else can't be fetched is said by the library.
     Request::new(Method::GET, url)?;
     let target = options.outputs.target(number, &parsed)?;
-    Ok(Plan { url: parsed, method: options.method(false), target })
+    let upload = options.upload_file.get(number).map(|path| Source::new(path));
+    let url = upload.as_ref().map_or(Ok(parsed.clone()), |source| source.place(parsed))?;
+    Ok(Plan { url, method: options.method(upload.is_some()), upload, target })
 }
 
 /// Tells a URL of another protocol from one that is none.

@@ -61,6 +61,17 @@ impl Wake for Unpark {
     }
 }
 
+/// Blocks the calling thread until `due`.
+pub(crate) fn park_until(clock: &Clock, due: Instant) {
+    loop {
+        let left = due.saturating_duration_since(clock.now());
+        if left.is_zero() {
+            return;
+        }
+        thread::park_timeout(left);
+    }
+}
+
 /// One thread's way to wait.
 pub(crate) struct Waiter<'a> {
     stop: &'a Stop,

@@ -17,7 +17,7 @@ fn record() -> Record {
     });
     record.file = Some("dir/a \"b\"".into());
     (record.downloaded, record.uploaded) = (1000, 3000);
-    record.time_total = Duration::from_millis(2000);
+    record.time_total = Duration::from_secs(2);
     record.connections = Some(1);
     record
 }

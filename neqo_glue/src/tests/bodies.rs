@@ -200,7 +200,7 @@ fn the_end_is_told_with_the_last_bytes() {
 /// Who doesn't read holds the server to the stream's window, and gets the rest later.
 #[test]
 fn not_reading_holds_the_server_back() {
-    let settings = Http3Settings { max_stream_data: 100_000, ..Http3Settings::default() };
+    let settings = Http3Settings { initial_max_stream_data: 100_000, ..Http3Settings::default() };
     let server = http3_server(ConnectionParameters::default());
     let mut pair = Pair::connected(settings, server);
     let streams: BTreeSet<StreamId> = [pair.client.fetch(&get("/"), pair.now).unwrap()].into();

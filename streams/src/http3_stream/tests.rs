@@ -160,6 +160,7 @@ fn r5_interim_heads_do_not_reach_the_consumer() {
     assert_eq!(response.wait().unwrap().status(), 204);
 }
 
+/// <https://github.com/cloudflare/quiche/issues/2277>
 #[test]
 fn d2_28_a_body_shorter_than_announced_is_an_error_and_what_arrived_stays_readable() {
     let (mut stream, response) = stream(Method::GET, "");
@@ -186,6 +187,8 @@ fn r6_a_body_longer_than_announced_is_an_error() {
     assert_eq!(io.cancelled, Some(ErrorCode::MESSAGE_ERROR));
 }
 
+/// <https://github.com/saorsa-labs/ant-quic/issues/244>
+/// <https://github.com/dfinity/ic/pull/1346>
 #[test]
 fn d2_31_an_unfinished_upload_that_is_dropped_is_reset_and_never_ended() {
     let (mut stream, response) = stream(Method::POST, "0123456789");

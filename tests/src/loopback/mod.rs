@@ -43,6 +43,6 @@ pub use process::Process;
 pub use quinn_client::{Exchange, Fetched, QuinnClient};
 pub use quinn_server::{QuinnOptions, QuinnServer};
 pub use quinn_service::ServerEvent;
-pub use resources::{Resources, in_a_process_of_its_own};
+pub use resources::{Resources, in_a_process_of_its_own, own_peak_memory};
 pub use server_process::ServerProcess;
-pub use time::{DEADLINE, block_on, wait_until, within};
+pub use time::{DEADLINE, block_on, pause, wait_until, within};

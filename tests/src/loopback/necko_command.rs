@@ -1,6 +1,11 @@
 //! The `necko` command, as a process.
 
-use std::{ffi::OsStr, path::Path, process::Command, time::Duration};
+use std::{
+    ffi::OsStr,
+    path::Path,
+    process::{ChildStdout, Command},
+    time::Duration,
+};
 
 use nix::sys::signal::Signal;
 
@@ -70,6 +75,12 @@ impl NeckoCommand {
     /// Starts it.
     pub fn start(self) -> RunningNecko {
         RunningNecko { process: Process::start(self.command) }
+    }
+
+    /// Starts it, and leaves its standard output to the caller.
+    pub fn start_streaming(self) -> (RunningNecko, ChildStdout) {
+        let (process, stdout) = Process::start_streaming(self.command);
+        (RunningNecko { process }, stdout)
     }
 
     /// Runs it to its end.

@@ -33,6 +33,87 @@ pub fn piece(position: u64, limit: u64) -> &'static [u8] {
     TABLE.get(start..start + length).unwrap_or_default()
 }
 
+/// A body that tests send about: so many bytes of the pattern, and their SHA-256.
+///
+/// The sums come from a program of other making, `sha256sum`; nothing here computed them.
+#[derive(Debug, Clone, Copy)]
+pub struct Sample {
+    /// Its length.
+    pub length: u64,
+    /// Its sum, in hexadecimal digits.
+    pub sha256: &'static str,
+}
+
+/// 1 KB.
+pub const SMALL: Sample = Sample {
+    length: 1000,
+    sha256: "6df7473bc4bfaec79a8fc5e22286ffa5555f13c5a7b3360cc24666776fd98cdd",
+};
+
+/// 1 MB.
+pub const MEDIUM: Sample = Sample {
+    length: 1_000_000,
+    sha256: "b3d0a1f7938cd4d8413a4dcffd4313e2e8ac0cb61cb1090eb140ea8e9154befb",
+};
+
+/// 1 GiB in release builds. In debug builds, whose static NSS is several times slower, 64 MiB: far more
+/// than all windows and buffers together hold as well.
+pub const LARGE: Sample = if cfg!(debug_assertions) {
+    Sample {
+        length: 64 << 20,
+        sha256: "3fecf1d45d19124a5cd961aee00677e65c232181d2034330b8273c47d79029c1",
+    }
+} else {
+    Sample {
+        length: 1 << 30,
+        sha256: "38dff4d077cb28520a92d99d984c34c164a2d0fade45cf5181c76664b92a29d3",
+    }
+};
+
+/// All of them.
+pub const SAMPLES: [Sample; 3] = [SMALL, MEDIUM, LARGE];
+
+impl Sample {
+    /// Its bytes, piece by piece.
+    pub fn pieces(self) -> impl Iterator<Item = &'static [u8]> + Send + 'static {
+        let mut position = 0;
+        std::iter::from_fn(move || {
+            let piece = piece(position, self.length - position);
+            position += piece.len() as u64;
+            (!piece.is_empty()).then_some(piece)
+        })
+    }
+}
+
+/// The SHA-256 of a body as it passes by, so that nobody has to hold it. Compares it with the pattern as
+/// well, which says where the first wrong byte is.
+#[derive(Debug, Default)]
+pub struct RunningHash {
+    hash: Sha256,
+    check: Check,
+}
+
+impl RunningHash {
+    /// Takes the next bytes.
+    #[track_caller]
+    pub fn take(&mut self, bytes: &[u8]) {
+        self.check.take(bytes);
+        self.hash.update(bytes);
+    }
+
+    /// How many bytes were taken.
+    pub fn length(&self) -> u64 {
+        self.check.length()
+    }
+
+    /// Compares the whole with a sample.
+    #[track_caller]
+    pub fn assert_is(self, sample: Sample) {
+        assert_eq!(self.length(), sample.length, "the length of the body");
+        assert_eq!(format!("{:x}", self.hash.finalize()), sample.sha256);
+    }
+}
+
 /// The first `length` bytes in one piece.
 pub fn body(length: u64) -> Vec<u8> {
     let mut check = Vec::new();
@@ -98,6 +179,16 @@ mod tests {
         assert_is(&whole, 3 * PERIOD);
         assert_eq!(whole[..8], 0xe220_a839_7b1d_cdaf_u64.to_le_bytes());
         assert_eq!(whole[5], byte_at(PERIOD + 5));
+    }
+
+    #[test]
+    fn the_samples_are_the_pattern() {
+        for sample in [SMALL, MEDIUM] {
+            assert_eq!(sha256(&body(sample.length)), sample.sha256);
+            let mut hash = RunningHash::default();
+            sample.pieces().for_each(|piece| hash.take(piece));
+            hash.assert_is(sample);
+        }
     }
 
     #[test]

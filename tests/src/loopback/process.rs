@@ -2,7 +2,7 @@
 
 use std::{
     io::Read,
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Child, ChildStdout, Command, ExitStatus, Stdio},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread::{self, JoinHandle},
     time::Duration,
@@ -13,7 +13,7 @@ use nix::{
     unistd::Pid,
 };
 
-use super::time::DEADLINE;
+use super::{resources, time::DEADLINE};
 
 /// A running process.
 #[derive(Debug)]
@@ -27,21 +27,30 @@ pub struct Process {
 impl Process {
     /// Starts a program, in an environment without what would change its behaviour.
     pub fn start(mut command: Command) -> Self {
-        // Cargo points tests to libraries by LD_LIBRARY_PATH; a program has to find its own.
-        for variable in ["LD_LIBRARY_PATH", "RUST_LOG"] {
-            command.env_remove(variable);
-        }
+        clean(&mut command);
         Self::start_as_it_is(command)
     }
 
     /// Starts a program in this process's environment.
-    pub(crate) fn start_as_it_is(mut command: Command) -> Self {
+    pub(crate) fn start_as_it_is(command: Command) -> Self {
+        let (mut process, pipe) = Self::spawn(command);
+        process.stdout = Capture::start(pipe);
+        process
+    }
+
+    /// Starts a program whose standard output is the caller's to read: what would be too long to keep.
+    pub fn start_streaming(mut command: Command) -> (Self, ChildStdout) {
+        clean(&mut command);
+        Self::spawn(command)
+    }
+
+    fn spawn(mut command: Command) -> (Self, ChildStdout) {
         let name = command.get_program().to_string_lossy().into_owned();
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("starting {name}: {error}"));
-        let stdout = Capture::start(child.stdout.take().expect("it is a pipe"));
+        let stdout = child.stdout.take().expect("it is a pipe");
         let stderr = Capture::start(child.stderr.take().expect("it is a pipe"));
-        Self { name, child, stdout, stderr }
+        (Self { name, child, stdout: Capture::of_nothing(), stderr }, stdout)
     }
 
     /// The first line on standard output that contains `text`, when it has come.
@@ -73,6 +82,12 @@ impl Process {
     pub fn kill(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+
+    /// The most memory that it ever had resident, in bytes. It has to be there still.
+    #[track_caller]
+    pub fn peak_memory(&self) -> u64 {
+        resources::peak_memory(self.child.id())
     }
 
     /// Waits for its end.
@@ -108,12 +123,20 @@ impl Drop for Process {
     }
 }
 
+/// Takes out of a program's environment what would change its behaviour.
+fn clean(command: &mut Command) {
+    // Cargo points tests to libraries by LD_LIBRARY_PATH; a program has to find its own.
+    for variable in ["LD_LIBRARY_PATH", "RUST_LOG"] {
+        command.env_remove(variable);
+    }
+}
+
 /// Reads a pipe to its end on a thread of its own.
 #[derive(Debug)]
 struct Capture {
     shared: Arc<Shared>,
     /// Ends by itself with the pipe.
-    _thread: JoinHandle<()>,
+    _thread: Option<JoinHandle<()>>,
 }
 
 #[derive(Debug, Default)]
@@ -145,7 +168,14 @@ impl Capture {
                 }
             }
         });
-        Self { shared, _thread: thread }
+        Self { shared, _thread: Some(thread) }
+    }
+
+    /// Where somebody else reads the pipe.
+    fn of_nothing() -> Self {
+        let ended = SoFar { bytes: Vec::new(), ended: true };
+        let shared = Arc::new(Shared { read: Mutex::new(ended), more: Condvar::new() });
+        Self { shared, _thread: None }
     }
 
     fn wait_for(&self, text: &str, limit: Duration) -> Option<String> {

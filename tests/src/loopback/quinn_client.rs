@@ -8,7 +8,10 @@ use std::{
 };
 
 use bytes::{Buf as _, Bytes};
-use h3::client::{RequestStream, SendRequest};
+use h3::{
+    client::{RequestStream, SendRequest},
+    error::StreamError,
+};
 use http::{HeaderMap, Method, Request, StatusCode};
 use quinn::{Endpoint, VarInt, crypto::rustls::QuicClientConfig};
 use rustls_pki_types::{CertificateDer, pem::PemObject as _};
@@ -44,8 +47,10 @@ pub struct Exchange {
     pub status: StatusCode,
     /// Its fields.
     pub headers: HeaderMap,
-    stream: RequestStream<h3_quinn::BidiStream<Bytes>, Bytes>,
+    stream: Stream,
 }
+
+type Stream = RequestStream<h3_quinn::BidiStream<Bytes>, Bytes>;
 
 impl QuinnClient {
     /// Connects to `localhost`, which is at `address`, trusting the certificates of a PEM file.
@@ -79,7 +84,7 @@ impl QuinnClient {
     #[track_caller]
     pub fn begin(&self, method: Method, path: &str, body: Vec<u8>) -> Exchange {
         let requests = self.requests.clone();
-        let sent = begin(requests, self.request(method, path, body.len()), body);
+        let sent = begin(requests, self.request(method, path, body.len() as u64), body);
         wait(&self.runtime, sent).unwrap_or_else(|error| panic!("{path}: {error}"))
     }
 
@@ -117,6 +122,37 @@ impl QuinnClient {
         wait(&self.runtime, exchange.read(length)).unwrap()
     }
 
+    /// Reads the next piece of a body, none at its end.
+    #[track_caller]
+    pub fn read_piece(&self, exchange: &mut Exchange) -> Option<Bytes> {
+        wait(&self.runtime, exchange.read_piece()).unwrap()
+    }
+
+    /// Sends a request whose body is made while it is sent, and waits for the head of its response. No
+    /// more of the body is asked for than the server has given credit for.
+    #[track_caller]
+    pub fn upload(
+        &self,
+        method: Method,
+        path: &str,
+        length: u64,
+        pieces: impl Iterator<Item = &'static [u8]>,
+    ) -> Exchange {
+        let mut requests = self.requests.clone();
+        let request = self.request(method, path, length);
+        let stream = wait(&self.runtime, requests.send_request(request));
+        let mut stream = stream.unwrap_or_else(|error| panic!("{path}: {error}"));
+        for piece in pieces {
+            let sent = wait(&self.runtime, stream.send_data(Bytes::from_static(piece)));
+            sent.unwrap_or_else(|error| panic!("{path}: {error}"));
+        }
+        let end = async move {
+            stream.finish().await.map_err(words)?;
+            Exchange::begin(stream).await
+        };
+        wait(&self.runtime, end).unwrap_or_else(|error| panic!("{path}: {error}"))
+    }
+
     /// Reads the rest of a response.
     #[track_caller]
     pub fn finish(&self, exchange: Exchange) -> Fetched {
@@ -132,7 +168,7 @@ impl QuinnClient {
         }
     }
 
-    fn request(&self, method: Method, path: &str, length: usize) -> Request<()> {
+    fn request(&self, method: Method, path: &str, length: u64) -> Request<()> {
         let port = self.connection.remote_address().port();
         let mut request =
             Request::builder().method(method).uri(format!("https://localhost:{port}{path}"));
@@ -153,12 +189,21 @@ impl Drop for QuinnClient {
 }
 
 impl Exchange {
+    async fn begin(mut stream: Stream) -> Result<Self, String> {
+        let (head, ()) = stream.recv_response().await.map_err(words)?.into_parts();
+        Ok(Self { status: head.status, headers: head.headers, stream })
+    }
+
+    async fn read_piece(&mut self) -> Result<Option<Bytes>, String> {
+        let piece = self.stream.recv_data().await.map_err(words)?;
+        Ok(piece.map(|mut piece| piece.copy_to_bytes(piece.remaining())))
+    }
+
     async fn read(&mut self, length: usize) -> Result<Vec<u8>, String> {
         let mut body = Vec::new();
         while body.len() < length {
-            let piece = self.stream.recv_data().await.map_err(|error| error.to_string())?;
-            let Some(mut piece) = piece else { break };
-            body.extend_from_slice(&piece.copy_to_bytes(piece.remaining()));
+            let Some(piece) = self.read_piece().await? else { break };
+            body.extend_from_slice(&piece);
         }
         Ok(body)
     }
@@ -174,15 +219,17 @@ async fn begin(
     request: Request<()>,
     body: Vec<u8>,
 ) -> Result<Exchange, String> {
-    let words = |error: h3::error::StreamError| error.to_string();
     let mut stream = requests.send_request(request).await.map_err(words)?;
     if !body.is_empty() {
         stream.send_data(body.into()).await.map_err(words)?;
     }
     stream.finish().await.map_err(words)?;
-    let response = stream.recv_response().await.map_err(words)?;
-    let (head, ()) = response.into_parts();
-    Ok(Exchange { status: head.status, headers: head.headers, stream })
+    Exchange::begin(stream).await
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is given to map_err")]
+fn words(error: StreamError) -> String {
+    error.to_string()
 }
 
 #[track_caller]

@@ -25,21 +25,30 @@ pub struct QuinnOptions {
     pub identity: Identity,
     /// Requests that a client may have open at once.
     pub max_streams: u32,
+    /// It ends connections after so much silence.
+    pub idle_timeout: Duration,
 }
 
 impl QuinnOptions {
-    /// On 127.0.0.1, 100 streams at once.
+    /// On 127.0.0.1, 100 streams at once, 30 seconds of silence.
     pub fn new(identity: Identity) -> Self {
-        Self { ip: Ipv4Addr::LOCALHOST.into(), identity, max_streams: 100 }
+        let ip = Ipv4Addr::LOCALHOST.into();
+        Self { ip, identity, max_streams: 100, idle_timeout: Duration::from_secs(30) }
     }
 }
+
+/// It is to end without a word.
+#[derive(Debug)]
+struct Dead;
 
 /// A running server. Its paths are those of `quinn_service::Service`.
 #[derive(Debug)]
 pub struct QuinnServer {
     address: SocketAddr,
     events: mpsc::Receiver<ServerEvent>,
-    stop: Option<oneshot::Sender<()>>,
+    service: Arc<Service>,
+    /// Dropped, it lets the server say goodbye; used, it does not.
+    stop: Option<oneshot::Sender<Dead>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -56,14 +65,16 @@ impl QuinnServer {
         let (listening, address) = mpsc::channel();
         let (events, received) = mpsc::channel();
         let (stop, stopped) = oneshot::channel();
+        let service = Arc::new(Service::new(events));
+        let serving = Arc::clone(&service);
         let run = async move |options| {
             let endpoint = endpoint(options);
             let address = endpoint.local_addr().expect("a bound socket has an address");
             listening.send(address).expect("it is waited for");
-            let service = Arc::new(Service::new(events));
             tokio::select! {
-                () = accept(&endpoint, &service) => {}
-                _ = stopped => {}
+                () = accept(&endpoint, &serving) => {}
+                // The runtime ends with this, and so does everything in it, in the middle.
+                end = stopped => if end.is_ok() { return },
             }
             endpoint.close(VarInt::from_u32(0x100), b"the test is over");
             // The farewell leaves at once; who doesn't answer isn't waited for.
@@ -76,7 +87,29 @@ impl QuinnServer {
         let thread = thread::Builder::new().name("QuinnServer".into()).spawn(work);
         let thread = Some(thread.expect("a thread"));
         let address = address.recv_timeout(DEADLINE).expect("the server listens");
-        Self { address, events: received, stop: Some(stop), thread }
+        Self { address, events: received, service, stop: Some(stop), thread }
+    }
+
+    /// Lets one response break off that waits for it.
+    pub fn release(&self) {
+        self.service.release();
+    }
+
+    /// Ends as if its machine had: in the middle of everything, without a farewell.
+    pub fn die(&mut self) {
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(Dead);
+        }
+        self.join();
+    }
+
+    fn join(&mut self) {
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+            && !thread::panicking()
+        {
+            panic!("the server's thread panicked");
+        }
     }
 
     /// Where it listens.
@@ -123,12 +156,7 @@ impl QuinnServer {
 impl Drop for QuinnServer {
     fn drop(&mut self) {
         drop(self.stop.take());
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-            && !thread::panicking()
-        {
-            panic!("the server's thread panicked");
-        }
+        self.join();
     }
 }
 
@@ -145,6 +173,8 @@ fn endpoint(options: QuinnOptions) -> Endpoint {
     let tls = QuicServerConfig::try_from(tls).expect("TLS 1.3 is QUIC's");
     let mut transport = TransportConfig::default();
     transport.max_concurrent_bidi_streams(VarInt::from_u32(options.max_streams));
+    let idle = options.idle_timeout.try_into().expect("less than an age");
+    transport.max_idle_timeout(Some(idle));
     let mut config = quinn::ServerConfig::with_crypto(Arc::new(tls));
     config.transport_config(Arc::new(transport));
     let socket = std::net::UdpSocket::bind((options.ip, 0)).expect("a free port");

@@ -7,10 +7,14 @@ use std::{
 };
 
 use bytes::{Buf as _, Bytes};
-use h3::{error::StreamError, server::RequestStream};
+use h3::{
+    error::{Code, StreamError},
+    server::RequestStream,
+};
 use http::{Method, Request, Response, StatusCode};
 use quinn::ConnectionError;
-use tokio::sync::watch;
+use sha2::{Digest as _, Sha256};
+use tokio::sync::{Semaphore, watch};
 
 use super::pattern;
 
@@ -38,13 +42,21 @@ pub enum ServerEvent {
 /// | `GET /hang` | never an answer |
 /// | `GET /headers` | the request's head as text, one field a line |
 /// | `GET /status/N` | status N and a short text |
+/// | `GET /reset/N` | 200 and N bytes of more, then a reset with `H3_INTERNAL_ERROR`, once it is [released] |
+/// | `GET /short/N` | 200 and N bytes of more, then the end of the stream |
 /// | `POST /echo` | the request's body |
 /// | `POST /post` | its length and its SHA-256 as text |
 /// | else | 404 |
+///
+/// No body is ever held as a whole, but by `/echo`.
+///
+/// [released]: super::QuinnServer::release
 #[derive(Debug)]
 pub(crate) struct Service {
     events: mpsc::Sender<ServerEvent>,
     together: watch::Sender<u64>,
+    /// A permit for each response that may break off.
+    released: Semaphore,
 }
 
 type Stream = RequestStream<h3_quinn::BidiStream<Bytes>, Bytes>;
@@ -52,7 +64,12 @@ type Stream = RequestStream<h3_quinn::BidiStream<Bytes>, Bytes>;
 impl Service {
     /// One that tells what it sees.
     pub(crate) fn new(events: mpsc::Sender<ServerEvent>) -> Self {
-        Self { events, together: watch::Sender::new(0) }
+        Self { events, together: watch::Sender::new(0), released: Semaphore::new(0) }
+    }
+
+    /// Lets one response break off that is to.
+    pub(crate) fn release(&self) {
+        self.released.add_permits(1);
     }
 
     fn tell(&self, event: ServerEvent) {
@@ -112,6 +129,17 @@ impl Service {
                     u16::try_from(code).ok().and_then(|code| StatusCode::from_u16(code).ok());
                 respond(stream, status.unwrap_or(StatusCode::BAD_REQUEST), b"as you wish").await
             }
+            (&Method::GET, Some(length)) if path.starts_with("/short/") => {
+                send_short(stream, length).await?;
+                stream.finish().await
+            }
+            (&Method::GET, Some(length)) if path.starts_with("/reset/") => {
+                send_short(stream, length).await?;
+                // It is ours: it can't be closed.
+                self.released.acquire().await.expect("never closed").forget();
+                stream.stop_stream(Code::H3_INTERNAL_ERROR);
+                Ok(())
+            }
             (&Method::GET, Some(length)) => send_pattern(stream, length).await,
             (&Method::GET, None) if path == "/hang" => pending().await,
             (&Method::GET, None) if path == "/headers" => {
@@ -122,8 +150,7 @@ impl Service {
                 respond(stream, StatusCode::OK, &body).await
             }
             (&Method::POST, None) if path == "/post" => {
-                let body = read(stream).await?;
-                let told = format!("{} {}", body.len(), pattern::sha256(&body));
+                let told = count_and_hash(stream).await?;
                 respond(stream, StatusCode::OK, told.as_bytes()).await
             }
             _ => respond(stream, StatusCode::NOT_FOUND, b"no such path").await,
@@ -144,13 +171,34 @@ async fn respond(stream: &mut Stream, status: StatusCode, body: &[u8]) -> Result
 
 async fn send_pattern(stream: &mut Stream, length: u64) -> Result<(), StreamError> {
     stream.send_response(head(StatusCode::OK, length)).await?;
+    send_pieces(stream, length).await?;
+    stream.finish().await
+}
+
+/// A body that is a kilobyte shorter than its head says, without an end.
+async fn send_short(stream: &mut Stream, length: u64) -> Result<(), StreamError> {
+    stream.send_response(head(StatusCode::OK, length + 1000)).await?;
+    send_pieces(stream, length).await
+}
+
+async fn send_pieces(stream: &mut Stream, length: u64) -> Result<(), StreamError> {
     let mut sent = 0;
     while sent < length {
         let piece = pattern::piece(sent, length - sent);
         stream.send_data(Bytes::from_static(piece)).await?;
         sent += piece.len() as u64;
     }
-    stream.finish().await
+    Ok(())
+}
+
+async fn count_and_hash(stream: &mut Stream) -> Result<String, StreamError> {
+    let (mut length, mut hash) = (0, Sha256::new());
+    while let Some(mut piece) = stream.recv_data().await? {
+        let piece = piece.copy_to_bytes(piece.remaining());
+        length += piece.len();
+        hash.update(&piece);
+    }
+    Ok(format!("{length} {:x}", hash.finalize()))
 }
 
 async fn read(stream: &mut Stream) -> Result<Vec<u8>, StreamError> {

@@ -1,4 +1,4 @@
-//! What a process holds: descriptors and threads.
+//! What a process holds: descriptors, threads and memory.
 
 use std::{env, ffi::OsStr, fs, path::Path, process::Command, time::Duration};
 
@@ -35,6 +35,22 @@ fn collect(folder: &str, describe: impl Fn(&Path) -> Option<String>) -> Vec<Stri
     let mut described: Vec<_> = entries.iter().filter_map(|entry| describe(entry)).collect();
     described.sort();
     described
+}
+
+/// The most memory that a living process ever had resident, in bytes: the kernel's own count, which only
+/// grows, so that it does not matter when it is asked for.
+#[track_caller]
+pub(crate) fn peak_memory(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("the process is there");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+    kib.expect("the process has not ended yet") * 1024
+}
+
+/// The same, of this process.
+#[track_caller]
+pub fn own_peak_memory() -> u64 {
+    peak_memory(std::process::id())
 }
 
 const ALONE: &str = "NECKO_TEST_ALONE";

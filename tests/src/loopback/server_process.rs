@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::Write as _,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     process::{Command, ExitStatus},
@@ -81,6 +82,14 @@ impl ServerProcess {
         fs::write(path, content).expect("a file can be written");
     }
 
+    /// Puts a file into the folder that it serves, of pieces that are never together in memory.
+    pub fn put_pieces<'a>(&self, name: &str, pieces: impl Iterator<Item = &'a [u8]>) {
+        let mut file = fs::File::create(self.root().join(name)).expect("a file can be made");
+        for piece in pieces {
+            file.write_all(piece).expect("a file can be written");
+        }
+    }
+
     /// The folder that it serves.
     pub fn root(&self) -> PathBuf {
         self.dir.path().join("root")
@@ -94,6 +103,12 @@ impl ServerProcess {
     /// Ends it as `kill -9` does.
     pub fn kill(&mut self) {
         self.process.kill();
+    }
+
+    /// The most memory that it ever had resident, in bytes.
+    #[track_caller]
+    pub fn peak_memory(&self) -> u64 {
+        self.process.peak_memory()
     }
 
     /// Waits for its end.

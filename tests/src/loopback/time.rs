@@ -69,3 +69,17 @@ pub fn wait_until<T>(limit: Duration, what: &str, mut ask: impl FnMut() -> Optio
         thread::park_timeout(Duration::from_millis(5));
     }
 }
+
+/// A reader that does nothing for so long: what is under test is that nobody minds. It is no way to wait
+/// for something.
+pub fn pause(length: Duration) {
+    let clock = Clock::system();
+    let end = clock.now() + length;
+    loop {
+        let left = end.saturating_duration_since(clock.now());
+        if left.is_zero() {
+            return;
+        }
+        thread::park_timeout(left);
+    }
+}

@@ -7,11 +7,14 @@ use std::{
 };
 
 use connection_mgr::{Event, Snapshot};
+use http::Method;
 use neqo_transport::ConnectionParameters;
 use socket_transport::{
     simulated::{SimulatedNetwork, Simulation},
     walk::Step,
 };
+
+use transaction::RequestBody;
 
 use super::{
     Ask, Endpoint, Fetch, Http3ServerPeer, Names, Peer, RawPeer, Setup, SilentPeer,
@@ -143,7 +146,17 @@ impl Bench {
 impl Bench {
     /// Sends a request.
     pub fn ask(&mut self, ask: Ask) -> Fetch {
-        let (info, transaction, fetch) = ask.into_transaction(self.next_id, &self.transactions);
+        self.ask_with(ask, None)
+    }
+
+    /// Sends a request with a body that is not in memory. (It has no witness of its transaction.)
+    pub fn upload(&mut self, path: &str, body: RequestBody) -> Fetch {
+        self.ask_with(Ask::new(Method::POST, path), Some(body))
+    }
+
+    fn ask_with(&mut self, ask: Ask, body: Option<RequestBody>) -> Fetch {
+        let (info, transaction, fetch) =
+            ask.into_transaction(self.next_id, &self.transactions, body);
         self.next_id += 1;
         self.submit(Event::NewTransaction(info, transaction));
         fetch

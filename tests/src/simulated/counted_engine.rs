@@ -78,12 +78,20 @@ impl Http3Conn for CountedEngine {
         self.inner.read_data(stream, buffer, now)
     }
 
+    fn widen_window(&mut self, stream: StreamId) {
+        self.inner.widen_window(stream);
+    }
+
     fn cancel_fetch(&mut self, stream: StreamId, code: ErrorCode) {
         self.inner.cancel_fetch(stream, code);
     }
 
     fn priority_update(&mut self, stream: StreamId, priority: Priority) {
         self.inner.priority_update(stream, priority);
+    }
+
+    fn keep_alive(&mut self, stream: StreamId, priority: Priority) {
+        self.inner.keep_alive(stream, priority);
     }
 
     fn peer_certificates(&self) -> Vec<Vec<u8>> {

@@ -2,7 +2,7 @@
 
 use std::{
     future::Future as _,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll, Waker},
 };
@@ -11,12 +11,12 @@ use bytes::Bytes;
 use connection_mgr::ConnectionInfo;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use transaction::{
-    HttpTransaction, NetError, PendingResponse, RequestBody, RequestHead, ResponseBody,
+    HttpTransaction, NetError, PendingResponse, Priority, RequestBody, RequestHead, ResponseBody,
     ResponseHead, TransactionId,
 };
 
 use super::{HOST, PORT};
-use crate::loopback::pattern;
+use crate::loopback::pattern::{self, Check};
 
 /// A request.
 #[derive(Debug, Clone)]
@@ -28,6 +28,7 @@ pub struct Ask {
     path: String,
     headers: HeaderMap,
     body: Bytes,
+    checked: bool,
 }
 
 impl Ask {
@@ -40,6 +41,7 @@ impl Ask {
             path: path.to_owned(),
             headers: HeaderMap::new(),
             body: Bytes::new(),
+            checked: false,
         }
     }
 
@@ -70,20 +72,28 @@ impl Ask {
         self
     }
 
+    /// Whose response is compared with the [pattern] as it arrives, and not kept.
+    pub fn checked(self) -> Self {
+        Self { checked: true, ..self }
+    }
+
     /// The transaction, whose body keeps `witness` for as long as the transaction lives.
     pub(super) fn into_transaction(
         self,
         id: u64,
         witness: &Arc<()>,
+        other_body: Option<RequestBody>,
     ) -> (ConnectionInfo, Box<HttpTransaction>, Fetch) {
         let authority = format!("{}:{}", self.host, self.port);
         let head = RequestHead::new(self.method, "https", &authority, &self.path, &self.headers)
             .expect("a valid request");
         let body = Witnessed { bytes: self.body, _witness: Arc::clone(witness) };
-        let body = RequestBody::Bytes(Bytes::from_owner(body));
+        let body = other_body.unwrap_or(RequestBody::Bytes(Bytes::from_owner(body)));
         let (transaction, response) = HttpTransaction::new(TransactionId(id), head, body);
         let info = ConnectionInfo::new(&self.host, self.port);
-        (info, transaction, Fetch::new(self.path, response))
+        let arrived =
+            if self.checked { Arrived::Checked(Check::new()) } else { Arrived::Kept(Vec::new()) };
+        (info, transaction, Fetch::new(self.path, response, arrived))
     }
 }
 
@@ -104,7 +114,25 @@ pub struct Fetch {
     path: String,
     stage: Stage,
     head: Option<ResponseHead>,
-    body: Vec<u8>,
+    trailers: Option<HeaderMap>,
+    arrived: Arrived,
+    /// A piece that was taken from the pipe and is not read to its end.
+    rest: Bytes,
+}
+
+#[derive(Debug)]
+enum Arrived {
+    Kept(Vec<u8>),
+    Checked(Check),
+}
+
+impl Arrived {
+    fn take(&mut self, bytes: &[u8]) {
+        match self {
+            Self::Kept(body) => body.extend_from_slice(bytes),
+            Self::Checked(check) => check.take(bytes),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -115,8 +143,9 @@ enum Stage {
 }
 
 impl Fetch {
-    fn new(path: String, response: PendingResponse) -> Self {
-        Self { path, stage: Stage::Waiting(response), head: None, body: Vec::new() }
+    fn new(path: String, response: PendingResponse, arrived: Arrived) -> Self {
+        let (stage, rest) = (Stage::Waiting(response), Bytes::new());
+        Self { path, stage, head: None, trailers: None, arrived, rest }
     }
 
     /// Takes the head if it is there, and nothing of the body. Says whether the wait for it is over.
@@ -136,16 +165,52 @@ impl Fetch {
         !matches!(self.stage, Stage::Waiting(_))
     }
 
+    /// The 103 heads that have come and were not looked at.
+    pub fn take_early_hints(&mut self) -> Vec<ResponseHead> {
+        let mut context = Context::from_waker(Waker::noop());
+        let mut heads = Vec::new();
+        while let Stage::Waiting(response) = &mut self.stage
+            && let Poll::Ready(Some(head)) = pin!(response.early_hints()).poll(&mut context)
+        {
+            heads.push(head);
+        }
+        heads
+    }
+
+    /// Changes how urgent the response is.
+    pub fn set_priority(&self, priority: Priority) {
+        match &self.stage {
+            Stage::Waiting(response) => response.set_priority(priority),
+            Stage::Reading(body) => body.set_priority(priority),
+            Stage::Done(_) => {}
+        }
+    }
+
     /// Takes one piece of the body; says how long it was.
     pub fn read_once(&mut self) -> Option<usize> {
+        self.read_at_most(usize::MAX)
+    }
+
+    /// Reads so many bytes of the body, or fewer; says how many. A piece is taken from the pipe when the
+    /// one before it is read to its end.
+    pub fn read_at_most(&mut self, limit: usize) -> Option<usize> {
+        if self.rest.is_empty() {
+            self.rest = self.next_piece()?;
+        }
+        let bytes = self.rest.split_to(limit.min(self.rest.len()));
+        self.arrived.take(&bytes);
+        Some(bytes.len())
+    }
+
+    fn next_piece(&mut self) -> Option<Bytes> {
         self.poll_head();
         let Stage::Reading(body) = &mut self.stage else { return None };
         match body.try_chunk()? {
-            Ok(Some(piece)) => {
-                self.body.extend_from_slice(&piece);
-                return Some(piece.len());
+            Ok(Some(piece)) => return Some(piece),
+            Ok(None) => {
+                self.trailers = body.take_trailers();
+                self.stage = Stage::Done(Ok(()));
             }
-            Ok(None) => self.stage = Stage::Done(Ok(())),
             Err(error) => self.stage = Stage::Done(Err(error)),
         }
         None
@@ -185,9 +250,26 @@ impl Fetch {
         self.head().headers.get(name).map(|value| value.to_str().expect("text"))
     }
 
-    /// What was read of the body.
+    /// What was read of the body, where it is kept.
+    #[track_caller]
     pub fn body(&self) -> &[u8] {
-        &self.body
+        match &self.arrived {
+            Arrived::Kept(body) => body,
+            Arrived::Checked(_) => panic!("the body of {} is not kept", self.path),
+        }
+    }
+
+    /// How many bytes of the body were read.
+    pub fn received(&self) -> u64 {
+        match &self.arrived {
+            Arrived::Kept(body) => body.len() as u64,
+            Arrived::Checked(check) => check.length(),
+        }
+    }
+
+    /// The fields behind the body, at its end.
+    pub fn trailers(&self) -> Option<&HeaderMap> {
+        self.trailers.as_ref()
     }
 
     /// How it ended.
@@ -210,6 +292,9 @@ impl Fetch {
     pub fn expect_pattern(&self, length: u64) {
         assert_eq!(self.result(), Ok(()), "{}", self.path);
         assert_eq!(self.status(), 200, "{}", self.path);
-        pattern::assert_is(&self.body, length);
+        match &self.arrived {
+            Arrived::Kept(body) => pattern::assert_is(body, length),
+            Arrived::Checked(check) => assert_eq!(check.length(), length, "{}", self.path),
+        }
     }
 }

@@ -12,7 +12,7 @@ use std::{
 use neqo_common::{Datagram, Header};
 use neqo_crypto::AntiReplay;
 use neqo_http3::{
-    Http3OrWebTransportStream, Http3Parameters, Http3Server, Http3ServerEvent, Http3State,
+    Http3OrWebTransportStream, Http3Parameters, Http3Server, Http3ServerEvent, Http3State, Priority,
 };
 use neqo_transport::{
     ConnectionParameters, Output, RandomConnectionIdGenerator, server::ConnectionRef,
@@ -20,9 +20,9 @@ use neqo_transport::{
 
 use super::{
     Endpoint, nss_db,
-    responses::{Answer, End, Plan, plan, received},
+    responses::{Answer, End, Plan, UPLOAD, plan, received},
 };
-use crate::loopback::pattern;
+use crate::loopback::pattern::{self, Check};
 
 /// A request as the server saw it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +48,8 @@ pub struct Http3ServerPeer {
     server: Http3Server,
     /// In the order in which they came.
     pub requests: Vec<Seen>,
+    /// What `PRIORITY_UPDATE`s said.
+    pub priorities: Vec<Priority>,
     /// How connections closed, in that order.
     pub closed: Vec<Http3State>,
     connections: Vec<ConnectionRef>,
@@ -59,6 +61,8 @@ struct Exchange {
     /// Its place in `requests`.
     request: usize,
     plan: Plan,
+    /// The request's body, where it must be the pattern.
+    check: Option<Check>,
     sent: u64,
     /// When a drip falls.
     due: Option<Instant>,
@@ -82,6 +86,7 @@ impl Http3ServerPeer {
         Self {
             server,
             requests: Vec::new(),
+            priorities: Vec::new(),
             closed: Vec::new(),
             connections: Vec::new(),
             exchanges: Vec::new(),
@@ -133,6 +138,9 @@ impl Http3ServerPeer {
                     self.on(&stream, |exchange, request| {
                         request.body += data.len() as u64;
                         request.fin |= fin;
+                        if let Some(check) = &mut exchange.check {
+                            check.take(&data);
+                        }
                         if fin && exchange.plan == Plan::AfterBody {
                             exchange.plan = Plan::Now(received(request.body));
                             exchange.begin();
@@ -156,9 +164,10 @@ impl Http3ServerPeer {
                     Http3State::Closing(_) | Http3State::Closed(_) => self.closed.push(state),
                     _ => {}
                 },
-                Http3ServerEvent::DataWritable { .. }
-                | Http3ServerEvent::PriorityUpdate { .. }
-                | Http3ServerEvent::WebTransport(_) => {}
+                Http3ServerEvent::PriorityUpdate { priority, .. } => {
+                    self.priorities.push(priority);
+                }
+                Http3ServerEvent::DataWritable { .. } | Http3ServerEvent::WebTransport(_) => {}
             }
         }
     }
@@ -173,10 +182,12 @@ impl Http3ServerPeer {
             Plan::AfterBody if fin => Plan::Now(received(0)),
             plan => plan,
         };
+        let check = (path == UPLOAD).then(Check::new);
         let request = self.requests.len();
         let (reset, stopped) = (None, None);
         self.requests.push(Seen { method, path, headers, body: 0, fin, reset, stopped });
-        let mut exchange = Exchange { stream, request, plan, sent: 0, due: None, done: false };
+        let mut exchange =
+            Exchange { stream, request, plan, check, sent: 0, due: None, done: false };
         exchange.begin();
         self.exchanges.push(exchange);
     }

@@ -157,6 +157,12 @@ impl RawConnection {
         }
     }
 
+    /// Lets the client send so many bytes in all of a request that nobody reads.
+    pub fn raise(&mut self, request: usize, credit: u64) {
+        let stream = self.requests[request].stream;
+        self.quic.set_stream_max_data(stream, credit).expect("a stream that has not ended");
+    }
+
     fn write(&mut self, stream: StreamId, bytes: &[u8]) {
         self.outgoing.entry(stream).or_default().bytes.extend(bytes);
         self.flush();

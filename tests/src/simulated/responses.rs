@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `/N` | N bytes of the [pattern](crate::loopback::pattern) |
 //! | `/post` | when the request's body has ended: its length in `x-data-received-length` |
+//! | `/upload` | the same; the body must be the pattern |
 //! | `/no_body`, `/no_content` | 200 and the end; 204 and the end |
 //! | `/no_content_length` | 4000 bytes without `Content-Length` |
 //! | `/content_length_smaller` | says 4000 and sends 8000 bytes |
@@ -19,6 +20,9 @@
 use std::time::Duration;
 
 use neqo_common::Header;
+
+/// Where request bodies are the pattern.
+pub(super) const UPLOAD: &str = "/upload";
 
 /// An answer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -59,7 +63,7 @@ pub(super) fn plan(method: &str, path: &str) -> Plan {
     let name = parts.next().unwrap_or_default();
     let mut number = || parts.next().and_then(|part| part.parse::<u64>().ok()).unwrap_or_default();
     let mut answer = match name {
-        "post" => return Plan::AfterBody,
+        "post" | "upload" => return Plan::AfterBody,
         "silent" => return Plan::Never,
         "no_body" => Answer { head: head("200", None), ..Answer::default() },
         "no_content" => Answer { head: head("204", None), ..Answer::default() },

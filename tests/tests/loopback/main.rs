@@ -3,16 +3,21 @@
 
 #![cfg(test)]
 
+mod broken_bodies;
 mod caddy;
 mod chromium;
 mod command;
 mod command_failures;
 mod command_files;
+mod downloads;
 mod library;
 mod library_addresses;
 mod library_endings;
 mod library_failures;
 mod library_resources;
+mod many_downloads;
 mod peers;
 mod server;
 mod server_endings;
+mod slow_readers;
+mod uploads;

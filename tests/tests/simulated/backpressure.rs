@@ -9,9 +9,11 @@ fn session(bench: &mut Bench) -> SessionSnapshot {
     snapshot.entries[0].connections[0].session.clone().expect("a session")
 }
 
+/// <https://github.com/curl/curl/issues/4939>
 #[test]
-fn r3_what_a_slow_consumer_does_not_read_stays_with_the_server() {
-    let mut bench = Setup::new(1).settings(|settings| settings.max_stream_data = 100_000).build();
+fn r3_d2_38_what_a_slow_consumer_does_not_read_stays_with_the_server() {
+    let mut bench =
+        Setup::new(1).settings(|settings| settings.initial_max_stream_data = 100_000).build();
     let server = bench.http3_server(SERVER, |parameters| parameters);
     let mut fetch = bench.get("/1000000");
     bench.run_until("the head arrives", |_| fetch.poll_head());
@@ -134,6 +136,7 @@ fn r2_an_upload_without_credit_waits_without_a_turn_too_many() {
     assert_eq!(server.look(|server| server.connections[0].requests[0].body), 100_000);
 }
 
+/// <https://github.com/curl/curl/issues/18905>
 #[test]
 fn d2_36_a_blocked_upload_holds_no_sibling_up() {
     let mut bench = Bench::new(7);
@@ -164,6 +167,7 @@ fn d2_36_a_blocked_upload_holds_no_sibling_up() {
     assert_eq!(upload.body(), b"thanks");
 }
 
+/// <https://github.com/curl/curl/issues/11982>
 #[test]
 fn d2_39_a_paused_body_without_content_length_is_not_complete() {
     let (mut bench, server) = Bench::with_raw(8);

@@ -111,6 +111,7 @@ fn t4_an_orderly_close_in_mid_transfer_is_a_partial_one_and_nothing_is_sent_agai
     assert_eq!(server.look(|server| server.connections.len()), 1);
 }
 
+/// <https://github.com/curl/curl/issues/13439>
 #[test]
 fn d2_8_a_close_with_an_error_ends_every_request_with_that_code_at_once() {
     let (mut bench, server, mut fetch) = under_way(7, false);
@@ -177,6 +178,7 @@ fn r7_a_cancelled_request_is_interrupted_with_its_code_and_siblings_complete() {
     assert_eq!(bench.snapshot().lifetime.connections, 1);
 }
 
+/// <https://github.com/cloudflare/quiche/issues/2277>
 #[test]
 fn d2_28_a_reset_in_mid_body_never_looks_like_an_end() {
     let (mut bench, server) = Bench::with_server(11);
@@ -235,6 +237,7 @@ fn a_rejection_after_the_head_is_a_partial_transfer() {
     assert_eq!(server.look(RawPeer::requests), 1);
 }
 
+/// <https://github.com/curl/curl/issues/9122>
 #[test]
 fn d2_34_an_upload_that_is_stopped_with_an_error_ends_with_it() {
     let (mut bench, server) = Bench::with_raw(15);
@@ -262,6 +265,7 @@ fn send_errors_of_the_path_do_not_end_a_connection_that_is_made() {
     assert_eq!(bench.snapshot().lifetime.connections, 1);
 }
 
+/// <https://github.com/curl/curl/commit/283af039c8>
 #[test]
 fn d2_50_a_server_that_closes_at_once_is_asked_again_six_times_in_all() {
     let (mut bench, server) = Bench::with_raw(18);

@@ -101,6 +101,8 @@ fn m16_a_response_dropped_before_its_head_is_given_up_too() {
     bench.fetch("/1").expect_pattern(1);
 }
 
+/// <https://github.com/saorsa-labs/ant-quic/issues/244>
+/// <https://github.com/dfinity/ic/pull/1346>
 #[test]
 fn d2_31_h30_an_upload_that_is_given_up_is_reset_and_never_ended() {
     let (mut bench, server) = Bench::with_server(7);
@@ -149,6 +151,7 @@ fn a_response_that_is_dropped_long_after_its_connection_harms_nobody() {
     fetch.expect_pattern(100);
 }
 
+/// <https://github.com/quinn-rs/quinn/pull/1062>
 #[test]
 fn d2_20_cancelled_streams_are_given_back_to_the_limit() {
     // neqo's server allows 16 streams at a time.

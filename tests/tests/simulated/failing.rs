@@ -179,6 +179,7 @@ fn an_address_where_nobody_is_is_a_timeout_as_well() {
     assert_empty(&mut bench);
 }
 
+/// <https://github.com/dotnet/runtime/issues/113030>
 #[test]
 fn d2_12_dials_that_fail_leave_nothing_behind_and_the_next_one_can_succeed() {
     let mut bench = Bench::new(12);

@@ -157,6 +157,37 @@ fn h5_requests_beyond_the_stream_limit_wait_and_are_all_served() {
     assert_eq!(server.look(|server| server.requests.len()), 101);
 }
 
+/// <https://github.com/mozilla/neqo/issues/674>
+#[test]
+fn h5_d2_49_two_thousand_requests_share_sixteen_streams_in_the_order_of_asking() {
+    let (mut bench, server) = Bench::with_server(24);
+    bench.fetch("/1").expect_pattern(1);
+    bench.run_for(SECOND);
+    let mut fetches = Vec::new();
+    for n in 0..2000 {
+        fetches.push(bench.get(&format!("/10/{n}")));
+        if n % 500 == 0 {
+            // The event queue is not for two thousand at once; no answer comes in that time.
+            bench.run_for(MS);
+        }
+    }
+    let queued = |bench: &mut Bench| {
+        let snapshot = bench.snapshot();
+        snapshot.entries[0].connections[0].session.as_ref().unwrap().queued_streams
+    };
+    bench.run_for(MS);
+    // neqo's server allows 16 streams at a time.
+    assert_eq!(queued(&mut bench), 2000 - 16);
+    bench.finish(&mut fetches);
+    fetches.iter().for_each(|fetch| fetch.expect_pattern(10));
+    assert_eq!(queued(&mut bench), 0);
+    assert_eq!(bench.snapshot().lifetime.connections, 1);
+    let paths: Vec<_> = (0..2000).map(|n| format!("/10/{n}")).collect();
+    server.look(|server| {
+        assert!(server.requests[1..].iter().map(|request| &request.path).eq(&paths));
+    });
+}
+
 #[test]
 fn two_origins_have_two_connections() {
     let (mut bench, server) = Bench::with_server(14);
@@ -185,6 +216,7 @@ fn two_names_of_one_machine_do_not_share_a_connection() {
     assert_eq!(bench.snapshot().connections(), 2);
 }
 
+/// <https://github.com/aiortc/aioquic/pull/590>
 #[test]
 fn d2_25_the_streams_of_many_requests_in_a_row_are_all_given_back() {
     let (mut bench, _server) = Bench::with_server(16);
@@ -199,6 +231,7 @@ fn d2_25_the_streams_of_many_requests_in_a_row_are_all_given_back() {
     assert_eq!((snapshot.lifetime.connections, snapshot.transactions()), (1, 0));
 }
 
+/// <https://github.com/mozilla/neqo/issues/2087>
 #[test]
 fn d2_41_an_answer_that_takes_minutes_is_waited_for() {
     let (mut bench, _server) = Bench::with_server(17);
@@ -210,6 +243,7 @@ fn d2_41_an_answer_that_takes_minutes_is_waited_for() {
     assert_eq!(bench.snapshot().lifetime.connections, 1);
 }
 
+/// <https://github.com/cloudflare/quiche/issues/740>
 #[test]
 fn d2_26_an_empty_fin_long_after_the_last_byte_ends_the_body() {
     let (mut bench, server) = Bench::with_raw(20);
@@ -227,6 +261,8 @@ fn d2_26_an_empty_fin_long_after_the_last_byte_ends_the_body() {
     assert_eq!(fetch.result(), Ok(()));
 }
 
+/// <https://github.com/curl/curl/issues/8523>
+/// <https://github.com/curl/curl/issues/13289>
 #[test]
 fn d2_29_a_response_in_many_small_pieces_arrives_whole() {
     let (mut bench, server) = Bench::with_raw(21);

@@ -26,6 +26,7 @@ fn states(snapshot: &Snapshot) -> Vec<bool> {
     connections.map(|connection| connection.active).collect()
 }
 
+/// <https://github.com/curl/curl/issues/8764>
 #[test]
 fn d2_1_an_idle_connection_ends_with_its_timeout_and_the_next_request_dials_anew() {
     let (mut bench, server) = Bench::with_server(1);
@@ -218,6 +219,7 @@ fn shutdown_without_any_connection_ends_at_once() {
     assert_eq!(bench.elapsed(), std::time::Duration::ZERO);
 }
 
+/// <https://github.com/quinn-rs/quinn/issues/2147>
 #[test]
 fn d2_5_a_peer_that_never_answers_does_not_hold_a_shutdown_up() {
     let mut bench = Bench::new(13);

@@ -7,6 +7,7 @@
 #![cfg(test)]
 
 mod backpressure;
+mod bad_input;
 mod breaking;
 mod cancelling;
 mod chains;
@@ -15,4 +16,9 @@ mod fetching;
 mod framing;
 mod lifecycle;
 mod scripted_engine;
+mod slow_readers;
+mod stream_ends;
+mod streaming;
+mod uploading;
+mod uploads;
 mod weather;

@@ -80,6 +80,28 @@ fn a_long_way() {
     transfers(&LinkConfig::new().delay(300 * MS));
 }
 
+/// A stream's window begins small, so that slow consumers can't use the connection's up, and grows with
+/// what is read: that costs next to nothing where the way is long and wide.
+#[test]
+fn a_window_that_grows_is_as_fast_as_a_large_one() {
+    let time = |first_window: Option<u64>| {
+        let setup = Setup::new(7).settings(|settings| {
+            let usual = settings.initial_max_stream_data;
+            settings.initial_max_stream_data = first_window.unwrap_or(usual);
+        });
+        let mut bench = setup.build();
+        bench.http3_server(SERVER, |parameters| parameters);
+        let link = LinkConfig::new().delay(50 * MS).rate_bits_per_second(200_000_000);
+        bench.network().both(CLIENT.into(), SERVER, link.queue_bytes(2_000_000));
+        bench.fetch("/1").expect_pattern(1);
+        let start = bench.elapsed();
+        bench.fetch("/20000000").expect_pattern(20_000_000);
+        bench.since(start)
+    };
+    let (growing, large) = (time(None), time(Some(12 * 1024 * 1024)));
+    assert!(growing <= large + large / 10, "{growing:?} instead of {large:?}");
+}
+
 #[test]
 fn the_smallest_mtu_that_quic_allows() {
     assert_eq!(transfers(&LinkConfig::new().mtu(1280)).too_large, 0);

@@ -153,6 +153,7 @@ fn h19_a_goaway_that_is_followed_by_the_end_sends_what_was_not_answered_elsewher
     assert_eq!(fetches.each_ref().map(Fetch::status), [200, 201, 202]);
 }
 
+/// <https://github.com/mozilla/neqo/pull/1866>
 #[test]
 fn d2_7_a_closing_that_comes_twice_and_a_close_on_top_are_one() {
     let script = script();

@@ -1,5 +1,6 @@
 //! Orders of events that real engines rarely produce, played into the whole stack by a scripted engine.
 
+mod any_order;
 mod connections;
 mod streams;
 

@@ -81,6 +81,7 @@ fn a_reset_that_follows_the_last_byte_changes_nothing() {
     assert!(!script.take_calls().iter().any(|call| matches!(call, Call::CancelFetch(..))));
 }
 
+/// <https://github.com/cloudflare/quiche/pull/1796>
 #[test]
 fn d2_22_a_reset_that_overtakes_unread_bytes_ends_the_response_there() {
     let script = script();
@@ -136,6 +137,7 @@ fn r4_a_stop_that_comes_twice_ends_the_request_once() {
     fetch.expect_pattern(0);
 }
 
+/// <https://github.com/mozilla/neqo/pull/1564>
 #[test]
 fn d2_30_a_stop_after_the_whole_request_was_sent_changes_nothing() {
     let script = script();
@@ -161,6 +163,8 @@ fn h6_a_stream_that_is_writable_three_times_is_written_once() {
     drop(fetch);
 }
 
+/// <https://github.com/cloudflare/quiche/commit/54cefab4>
+/// <https://github.com/cloudflare/quiche/commit/c73ceef2>
 #[test]
 fn d2_44_readable_and_writable_events_for_nothing_do_not_spin() {
     let script = script();
@@ -175,6 +179,39 @@ fn d2_44_readable_and_writable_events_for_nothing_do_not_spin() {
     let turns = bench.snapshot().service.turns - turns;
     assert!(turns < 40, "{turns} turns");
     drop(fetch);
+}
+
+#[test]
+fn h8_all_consumers_that_made_space_are_served_and_each_is_queued_once() {
+    const READERS: usize = 20;
+    let script = script();
+    let mut bench = bench(&script);
+    script.event(Http3Event::Connected);
+    let mut fetches: Vec<_> = (0..READERS).map(|_| bench.get("/")).collect();
+    bench.run_for(10 * MS);
+    let streams = (0..READERS as u64).map(|n| StreamId::new(4 * n));
+    for stream in streams.clone() {
+        script.event(head(stream, 200, false));
+        script.data(stream, &[7; 300_000], true);
+    }
+    // Only what consumers do moves anything from now on.
+    script.callback(None);
+    bench.run_for(10 * MS);
+    let unread = || streams.clone().map(|stream| script.unread(stream)).collect::<Vec<_>>();
+    let before = unread();
+    assert!(before.iter().all(|&left| left > 0), "their pipes are full: {before:?}");
+    let turns = bench.snapshot().service.turns;
+    for fetch in &mut fetches {
+        while fetch.read_once().is_some() {}
+        assert!(!fetch.is_done());
+    }
+    bench.run_for(10 * MS);
+    let after = unread();
+    assert!(before.iter().zip(&after).all(|(before, after)| after < before), "{after:?}");
+    let turns = bench.snapshot().service.turns - turns;
+    assert!(turns < 10, "{turns} turns for {READERS} consumers");
+    bench.finish(&mut fetches);
+    assert!(fetches.iter().all(|fetch| fetch.received() == 300_000));
 }
 
 #[test]
