@@ -19,7 +19,9 @@ pub(crate) enum ExitCode {
     WriteError = 23,
     ReadError = 26,
     Timeout = 28,
+    RangeError = 33,
     TlsHandshake = 35,
+    BadResume = 36,
     Aborted = 42,
     Internal = 43,
     SendError = 55,
@@ -34,7 +36,7 @@ pub(crate) enum ExitCode {
 
 impl ExitCode {
     /// All of them, lowest first, in a few words.
-    pub(crate) const TABLE: [(Self, &'static str); 22] = [
+    pub(crate) const TABLE: [(Self, &'static str); 24] = [
         (Self::Success, "success"),
         (Self::UnsupportedProtocol, "the URL's protocol is not https"),
         (Self::FailedInit, "a mistake on the command line, or no start was possible"),
@@ -46,8 +48,10 @@ impl ExitCode {
         (Self::WriteError, "the output can't be written"),
         (Self::ReadError, "the data to send can't be read"),
         (Self::Timeout, "time ran out: nobody answered, silence, or --max-time"),
+        (Self::RangeError, "with -C: the server did not send the rest of the file"),
         (Self::TlsHandshake, "the TLS handshake failed"),
-        (Self::Aborted, "given up by this program"),
+        (Self::BadResume, "with -C: the file is shorter than the place to go on from"),
+        (Self::Aborted, "given up by this program, or by --fail-early"),
         (Self::Internal, "a defect in this program"),
         (Self::SendError, "sending to the network failed"),
         (Self::ReceiveError, "the server reset, closed, or answered malformed"),
@@ -82,6 +86,7 @@ impl ExitCode {
             NetError::Socket { operation, .. } => Self::of_socket_operation(operation),
             NetError::Aborted | NetError::ShuttingDown | NetError::TooManyRequests => Self::Aborted,
             NetError::InvalidRequest(_) => Self::FailedInit,
+            NetError::RequestBody(_) => Self::ReadError,
             // The list of errors may grow.
             _ => Self::Internal,
         }
@@ -154,6 +159,7 @@ mod tests {
         assert_eq!(code(socket("opening a UDP socket")), 7);
         assert_eq!(code(socket("sending to the network")), 55);
         assert_eq!(code(socket("receiving from the network")), 56);
+        assert_eq!(code(NetError::RequestBody(String::new())), 26);
         assert_eq!(code(NetError::Internal("x")), 43);
     }
 

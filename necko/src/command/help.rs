@@ -1,6 +1,6 @@
 //! What `--help` and `--version` say beside the options.
 
-use super::exit_code::ExitCode;
+use super::{exit_code::ExitCode, write_out};
 
 /// Behind the program's name in `--version`.
 pub(crate) const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (neqo 0.13.4, NSS)");
@@ -9,7 +9,14 @@ const EXAMPLES: &str = "\
 Examples:
   necko fetch https://example.org/
   necko fetch https://example.org/a.iso -o a.iso
-  necko fetch https://example.org/1 -o 1 https://example.org/2 -o 2
+  necko fetch -O https://example.org/a.iso --output-dir ~/Downloads --create-dirs
+  necko fetch -C - -O https://example.org/a.iso        (again after a break: goes on where it broke off)
+  necko fetch -r 0-1023 https://example.org/a.iso -o beginning
+  necko fetch -Z https://example.org/1 -o 1 https://example.org/2 -o 2
+  necko fetch --limit-rate 500K --max-time 3600 -O https://example.org/a.iso
+  necko fetch -T backup.tar https://example.org/up/
+  tar c . | necko fetch -T - https://example.org/up/backup.tar
+  necko fetch -s -w '%{json}\n' -O https://example.org/a.iso | jq .speed_download
   necko fetch -d name=necko https://example.org/form
   necko fetch --data-binary @photo.jpg -H 'Content-Type: image/jpeg' https://example.org/up
   necko fetch --cacert ca.pem --resolve test.example:4433:127.0.0.1 https://test.example:4433/
@@ -30,7 +37,27 @@ Exit codes (curl's; of several transfers that failed, the first on the command l
 
 /// Below the options of `fetch --help`.
 pub(crate) fn after_fetch() -> String {
-    format!("{EXAMPLES}\n{ENVIRONMENT}\n{}", after_all())
+    format!("{EXAMPLES}\n{}\n{ENVIRONMENT}\n{}", names(), after_all())
+}
+
+/// The variables of `-w`, in lines that fit.
+fn names() -> String {
+    let mut text = String::from("Names for -w:\n");
+    let mut width = 0;
+    for name in write_out::names() {
+        let full = width + name.len() > 78;
+        text.push_str(if full {
+            "\n  "
+        } else if width == 0 {
+            "  "
+        } else {
+            " "
+        });
+        width = if full { 0 } else { width } + name.len() + 1;
+        text.push_str(name);
+    }
+    text.push('\n');
+    text
 }
 
 /// Below the list of commands.

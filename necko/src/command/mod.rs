@@ -1,13 +1,17 @@
 //! The command, by subject:
 //!
 //! ```text
-//!   options, data, headers, resolve   what the user wrote       help       what --help adds
-//!   run        one call, from its options to its exit code      exit_code  curl's numbers
-//!   pool       many transfers at once, on a few threads         report     errors and the closing line
-//!   transfer   one request and its response                     progress   the bar
-//!   output     files that are complete or not there             verbose    -v
-//!   wait       blocking, with a deadline, until a signal        walks      the walk through the layers
-//!   signals    Ctrl-C, SIGTERM, SIGUSR1                         snapshot   what is alive, as JSON
+//!   options, outputs, data, headers,      what the user        help       what --help adds
+//!   range, resolve                        wrote                exit_code  curl's numbers
+//!   run        one call, from its options to its exit code     report     errors and the closing line
+//!   pool       many transfers, one after the other or at once  record     what one transfer came to
+//!   transfer   one request and its response                    write_out  the same for scripts (-w)
+//!   upload     what -T sends                                   progress   the bar
+//!   output     files that are complete or not there            verbose    -v
+//!   temporary  under another name until then                   walks      the walk through the layers
+//!   resume, part  downloads that are gone on with (-C)         snapshot   what is alive, as JSON
+//!   rate_limit    transfers that take their time               signals    Ctrl-C, SIGTERM, SIGUSR1
+//!   wait       blocking, with a deadline, until a signal
 //! ```
 
 mod data;
@@ -16,17 +20,26 @@ mod headers;
 mod help;
 mod options;
 mod output;
+mod outputs;
+mod part;
 mod pool;
 mod progress;
+mod range;
+mod rate_limit;
+mod record;
 mod report;
 mod resolve;
+mod resume;
 mod run;
 mod signals;
 mod snapshot;
+mod temporary;
 mod transfer;
+mod upload;
 mod verbose;
 mod wait;
 mod walks;
+mod write_out;
 
 use clap::Parser as _;
 

@@ -5,7 +5,15 @@ use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
 use clap::{Args, Parser, Subcommand};
 use http::Method;
 
-use super::{data::Data, headers::HeaderOption, help, resolve::FixedAddress};
+use super::{
+    data::Data,
+    headers::HeaderOption,
+    help,
+    outputs::Outputs,
+    range::{ContinueAt, Ranges, parse_continue_at, parse_ranges},
+    rate_limit::{self, LimitRate},
+    resolve::FixedAddress,
+};
 
 /// HTTP/3 from the command line, through the layers of Firefox's network stack.
 #[derive(Debug, Parser)]
@@ -22,24 +30,50 @@ pub(crate) enum Command {
 
 /// Fetch URLs over HTTP/3.
 ///
-/// Several URLs run at once and share connections. What goes to standard output goes there one after the
-/// other, in the order of the URLs.
+/// Several URLs share connections. They are fetched one after the other, or at once with -Z.
 #[derive(Debug, Args)]
 #[command(after_long_help = help::after_fetch())]
 #[expect(clippy::struct_excessive_bools, reason = "they are the switches of a command line")]
+#[expect(clippy::doc_markdown, reason = "--help shows these comments as they are")]
 pub(crate) struct Fetch {
     /// What to fetch; only https can be
     #[arg(value_name = "URL", required = true)]
     pub(crate) urls: Vec<String>,
 
-    /// Write to FILE instead of standard output; the first -o is for the first URL, and so on.
-    ///
-    /// FILE appears when it is complete: until then the bytes are in a hidden file next to it, which goes
-    /// away when the transfer fails. '-' is standard output.
-    #[arg(short, long, value_name = "FILE")]
-    pub(crate) output: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) outputs: Outputs,
 
-    /// The method of the request [default: GET; POST with -d, HEAD with -I]
+    /// Send FILE to the URL (PUT); the first -T is for the first URL, and so on.
+    ///
+    /// '-' is standard input. A URL that ends with '/' gets FILE's name appended. The file is read as it is
+    /// sent, whatever its size.
+    ///
+    /// Example: necko fetch -T backup.tar https://example.org/up/
+    #[arg(short = 'T', long, value_name = "FILE", conflicts_with_all = Data::IDS)]
+    pub(crate) upload_file: Vec<PathBuf>,
+
+    /// Fetch parts of the body only: 0-99, 100-, -500 (the last 500), or several with commas.
+    ///
+    /// Example: necko fetch -r 0-1023 https://example.org/a.iso -o beginning
+    #[arg(short, long, value_name = "RANGE", value_parser = parse_ranges, allow_hyphen_values = true)]
+    #[arg(conflicts_with_all = ["upload_file", "continue_at"])]
+    pub(crate) range: Option<Ranges>,
+
+    /// Go on with a download that broke off: '-' from the end of what is there, or from OFFSET.
+    ///
+    /// The bytes go to FILE.part, which stays when the transfer breaks off and becomes FILE when it is
+    /// complete. FILE.part.of says which version of the resource they are part of: when it has changed on
+    /// the server, the download begins anew. A FILE of another program that is shorter than the resource is
+    /// gone on with as well, unless the resource is newer. A resource without a strong ETag or a
+    /// Last-Modified date can't be gone on with, and leaves no FILE.part.
+    ///
+    /// Example: necko fetch -C - -O https://example.org/a.iso
+    #[arg(short = 'C', long, value_name = "OFFSET", value_parser = parse_continue_at)]
+    #[arg(allow_hyphen_values = true, conflicts_with_all = Data::IDS)]
+    #[arg(conflicts_with_all = ["upload_file", "head", "include"])]
+    pub(crate) continue_at: Option<ContinueAt>,
+
+    /// The method of the request [default: GET; POST with -d, PUT with -T, HEAD with -I]
     #[arg(short = 'X', long = "request", value_name = "METHOD", value_parser = parse_method)]
     pub(crate) method: Option<Method>,
 
@@ -53,7 +87,7 @@ pub(crate) struct Fetch {
     pub(crate) data: Data,
 
     /// Show the response's head instead of its body (HEAD)
-    #[arg(short = 'I', long, conflicts_with_all = Data::IDS)]
+    #[arg(short = 'I', long, conflicts_with_all = Data::IDS, conflicts_with = "upload_file")]
     pub(crate) head: bool,
 
     /// Show the response's head above its body
@@ -80,19 +114,49 @@ pub(crate) struct Fetch {
     #[arg(short, long, value_name = "SECONDS", value_parser = parse_max_time)]
     pub(crate) max_time: Option<MaxTime>,
 
+    /// Move at most RATE bytes per second, up or down: 200000, 100K, 1.5M; each transfer on its own.
+    ///
+    /// The other side is held back, nothing is kept in memory. 0 is no limit.
+    ///
+    /// Example: necko fetch --limit-rate 500K -O https://example.org/a.iso
+    #[arg(long, value_name = "RATE", value_parser = rate_limit::parse)]
+    pub(crate) limit_rate: Option<LimitRate>,
+
     /// End a connection after this much silence [default: 30]
     #[arg(long, value_name = "SECONDS", value_parser = parse_seconds)]
     pub(crate) idle_timeout: Option<Duration>,
 
-    /// How many transfers run at once
+    /// Fetch several URLs at once.
+    ///
+    /// What goes to standard output still goes there one body after the other.
+    ///
+    /// Example: necko fetch -Z --remote-name-all https://example.org/1 https://example.org/2
+    #[arg(short = 'Z', long)]
+    pub(crate) parallel: bool,
+
+    /// How many transfers run at once with -Z
     #[arg(long, value_name = "N", default_value = "50")]
     pub(crate) parallel_max: NonZeroUsize,
+
+    /// Give up the other transfers when one fails
+    #[arg(long)]
+    pub(crate) fail_early: bool,
+
+    /// Write FORMAT to standard output after each transfer, also after one that failed.
+    ///
+    /// '%{json}' is all there is to say as one JSON object on one line, '%{NAME}' one part of it,
+    /// '%header{NAME}' a field of the response; \n, \t and \r are what they are in C. @FILE reads the format
+    /// from a file, @- from standard input; '%{stderr}' sends what follows to standard error.
+    ///
+    /// Example: necko fetch -s -w '%{json}\n' -O https://example.org/a.iso
+    #[arg(short, long, value_name = "FORMAT", allow_hyphen_values = true)]
+    pub(crate) write_out: Option<String>,
 
     /// Show what happens, layer by layer; -vv all of it, the engine included
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
 
-    /// No progress bar, no closing line
+    /// No progress bar, no closing lines
     #[arg(short, long)]
     pub(crate) silent: bool,
 
@@ -106,11 +170,12 @@ pub(crate) struct Fetch {
 }
 
 impl Fetch {
-    /// The method that the options amount to.
-    pub(crate) fn method(&self) -> Method {
+    /// The method that the options amount to, with or without a file to upload.
+    pub(crate) fn method(&self, upload: bool) -> Method {
         match &self.method {
             Some(method) => method.clone(),
             None if self.head => Method::HEAD,
+            None if upload => Method::PUT,
             None if self.data.is_given() => Method::POST,
             None => Method::GET,
         }

@@ -22,20 +22,23 @@ fn the_command_line_is_consistent() {
 
 #[test]
 fn urls_and_outputs_may_come_in_any_order() {
-    let outputs = [PathBuf::from("a"), PathBuf::from("b")];
-    assert_eq!(fetch(&[URL, "-o", "a", URL, "-o", "b"]).output, outputs);
-    let options = fetch(&["-oa", "--output=b", URL, URL]);
-    assert_eq!(options.output, outputs);
-    assert_eq!(options.urls, [URL, URL]);
+    let one = fetch(&[URL, "-o", "a", URL, "-O"]);
+    let other = fetch(&["-oa", "--remote-name", URL, URL]);
+    assert_eq!((&one.outputs, one.outputs.count()), (&other.outputs, 2));
+    assert_eq!(one.urls, [URL, URL]);
+    assert_eq!(other.urls, [URL, URL]);
 }
 
 #[test]
 fn the_method_follows_from_the_other_options() {
-    assert_eq!(fetch(&[URL]).method(), Method::GET);
-    assert_eq!(fetch(&["-I", URL]).method(), Method::HEAD);
-    assert_eq!(fetch(&["-d", "x", URL]).method(), Method::POST);
-    assert_eq!(fetch(&["-d", "x", "-X", "PUT", URL]).method(), Method::PUT);
-    assert_eq!(fetch(&["-I", "-X", "OPTIONS", URL]).method(), Method::OPTIONS);
+    assert_eq!(fetch(&[URL]).method(false), Method::GET);
+    assert_eq!(fetch(&["-I", URL]).method(false), Method::HEAD);
+    assert_eq!(fetch(&["-d", "x", URL]).method(false), Method::POST);
+    assert_eq!(fetch(&["-d", "x", "-X", "PUT", URL]).method(false), Method::PUT);
+    assert_eq!(fetch(&["-T", "x", URL]).method(true), Method::PUT);
+    assert_eq!(fetch(&["-T", "x", URL, URL]).method(false), Method::GET);
+    assert_eq!(fetch(&["-T", "x", "-X", "POST", URL]).method(true), Method::POST);
+    assert_eq!(fetch(&["-I", "-X", "OPTIONS", URL]).method(false), Method::OPTIONS);
 }
 
 #[test]
@@ -51,6 +54,15 @@ fn mistakes_are_usage_errors_with_code_2() {
         &["--idle-timeout", "0", URL],
         &["--parallel-max", "0", URL],
         &["--unknown", URL],
+        &["-T", "x", "-d", "x", URL],
+        &["-T", "x", "-I", URL],
+        &["-r", "9-5", URL],
+        &["-r", "0-1", "-C", "-", URL],
+        &["-C", "-1", URL],
+        &["-C", "-", "-i", URL],
+        &["-C", "-", "-d", "x", URL],
+        &["-C", "-", "-T", "x", URL],
+        &["--limit-rate", "fast", URL],
     ] {
         assert_eq!(try_fetch(mistake).unwrap_err().exit_code(), 2, "{mistake:?}");
     }
@@ -65,9 +77,18 @@ fn times_may_have_fractions_and_no_limit_is_zero() {
 }
 
 #[test]
+fn arguments_that_begin_with_a_hyphen() {
+    let options = fetch(&["-C", "-", "-w", "-%{url}", "-o-", URL]);
+    assert_eq!(options.continue_at, Some(ContinueAt::End));
+    assert_eq!(options.write_out.as_deref(), Some("-%{url}"));
+    assert_eq!(fetch(&["-r", "-500", URL]).range, parse_ranges("-500").ok());
+    assert_eq!(fetch(&["-T", "-", URL]).upload_file, [PathBuf::from("-")]);
+}
+
+#[test]
 fn help_tells_of_exit_codes_and_examples_and_version_of_the_engine() {
     let help = try_fetch(&["--help"]).unwrap_err().to_string();
-    for text in ["Exit codes", "  60  ", "--resolve", "Examples:", "SSLKEYLOGFILE"] {
+    for text in ["Exit codes", "  60  ", "--resolve", "Examples:", "SSLKEYLOGFILE", "size_upload"] {
         assert!(help.contains(text), "{text}");
     }
     let version = Options::try_parse_from(["necko", "--version"]).unwrap_err();

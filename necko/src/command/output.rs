@@ -1,24 +1,18 @@
 //! Where bodies go. A file appears under its name when it is complete, and not before.
 
 use std::{
-    collections::BTreeSet,
-    ffi::{OsStr, OsString},
-    fs::{self, File, OpenOptions},
+    fs::{self, DirBuilder, File, OpenOptions},
     io::{self, BufWriter, IsTerminal as _, Write as _},
-    os::{fd::AsFd as _, unix::ffi::OsStrExt as _},
+    os::{fd::AsFd as _, unix::fs::DirBuilderExt as _},
     path::{Path, PathBuf},
-    process,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::Arc,
 };
-
-use parking_lot::Mutex;
 
 use super::{
     exit_code::ExitCode,
+    part::{Part, UnfinishedPart},
     report::{Failure, write_failure},
+    temporary::{Temporary, Unfinished},
 };
 
 /// What the user wants of a body.
@@ -32,91 +26,10 @@ pub(crate) enum Target {
 }
 
 impl Target {
-    /// The n-th `-o`, or that there is none.
-    pub(crate) fn new(output: Option<&PathBuf>) -> Self {
-        match output {
-            None => Self::Stdout { asked_for: false },
-            Some(path) if path.as_os_str() == "-" => Self::Stdout { asked_for: true },
-            Some(path) => Self::File(path.clone()),
-        }
-    }
-
     /// Whether a person sees it, so that nothing else should be drawn.
     pub(crate) fn is_terminal(&self) -> bool {
         matches!(self, Self::Stdout { .. }) && io::stdout().is_terminal()
     }
-}
-
-/// The names of files that are being written, for the case that the process has to end at once.
-#[derive(Debug, Default)]
-pub(crate) struct Unfinished(Mutex<BTreeSet<PathBuf>>);
-
-impl Unfinished {
-    /// Removes them from the disk.
-    pub(crate) fn remove_all(&self) {
-        for path in self.0.lock().iter() {
-            // It may not have come into being yet, or just got its name.
-            let _ = fs::remove_file(path);
-        }
-    }
-}
-
-/// A file under a temporary name: removed when dropped, unless it got its own name.
-#[derive(Debug)]
-struct Temporary {
-    path: PathBuf,
-    unfinished: Arc<Unfinished>,
-    named: bool,
-}
-
-impl Temporary {
-    /// A new file next to `destination`.
-    fn create(destination: &Path, unfinished: &Arc<Unfinished>) -> io::Result<(Self, File)> {
-        static COUNT: AtomicU64 = AtomicU64::new(0);
-        let name = destination.file_name().ok_or(io::ErrorKind::IsADirectory)?;
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let path = destination.with_file_name(temporary_name(name, number));
-        unfinished.0.lock().insert(path.clone());
-        let temporary = Self { path, unfinished: Arc::clone(unfinished), named: false };
-        let file = OpenOptions::new().write(true).create_new(true).open(&temporary.path);
-        match file {
-            Ok(file) => Ok((temporary, file)),
-            Err(error) => {
-                // Whatever has that name, this process didn't make it.
-                temporary.forget();
-                Err(error)
-            }
-        }
-    }
-
-    fn forget(mut self) {
-        self.named = true;
-    }
-
-    fn rename(self, destination: &Path) -> io::Result<()> {
-        fs::rename(&self.path, destination)?;
-        self.forget();
-        Ok(())
-    }
-}
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        if !self.named {
-            let _ = fs::remove_file(&self.path);
-        }
-        self.unfinished.0.lock().remove(&self.path);
-    }
-}
-
-/// `.NAME.PID-NUMBER.part`, with as much of the name as file systems allow.
-fn temporary_name(name: &OsStr, number: u64) -> OsString {
-    const MAX: usize = 200;
-    let start = name.as_bytes().get(..MAX).map_or(name, OsStr::from_bytes);
-    let mut temporary = OsString::from(".");
-    temporary.push(start);
-    temporary.push(format!(".{}-{number}.part", process::id()));
-    temporary
 }
 
 /// An open output.
@@ -124,7 +37,7 @@ fn temporary_name(name: &OsStr, number: u64) -> OsString {
 pub(crate) struct Sink {
     writer: BufWriter<File>,
     kind: Kind,
-    written: usize,
+    written: u64,
 }
 
 #[derive(Debug)]
@@ -139,12 +52,20 @@ enum Kind {
         temporary: Temporary,
         destination: PathBuf,
     },
+    /// A file that can be gone on with when it breaks off.
+    Part {
+        part: UnfinishedPart,
+        /// Where the first byte that is written goes.
+        offset: u64,
+        /// The length of the whole, if it is known.
+        total: Option<u64>,
+    },
 }
 
 const BUFFER: usize = 128 * 1024;
 
 /// How much of an output decides whether it is text, as with curl.
-const LOOKED_AT: usize = 2000;
+const LOOKED_AT: u64 = 2000;
 
 impl Sink {
     /// Opens what the user wants.
@@ -189,6 +110,12 @@ impl Sink {
         open().map_err(|error| write_failure(&format!("opening {} failed", path.display()), &error))
     }
 
+    /// Writes what follows the first `offset` bytes of `part`.
+    pub(crate) fn part(part: Part, offset: u64, total: Option<u64>) -> Self {
+        let (file, part) = part.into_writer();
+        Self::new(file, Kind::Part { part, offset, total })
+    }
+
     fn new(file: File, kind: Kind) -> Self {
         Self { writer: BufWriter::with_capacity(BUFFER, file), kind, written: 0 }
     }
@@ -205,7 +132,7 @@ impl Sink {
                 "binary output can confuse a terminal; write it to a file with -o FILE, or insist with -o -",
             ));
         }
-        self.written += bytes.len();
+        self.written += bytes.len() as u64;
         self.writer.write_all(bytes).map_err(|error| self.failure(&error))
     }
 
@@ -214,7 +141,7 @@ impl Sink {
     /// # Errors
     /// It can't be written.
     pub(crate) fn flush(&mut self) -> Result<(), Failure> {
-        if matches!(self.kind, Kind::File { .. }) {
+        if matches!(self.kind, Kind::File { .. } | Kind::Part { .. }) {
             return Ok(());
         }
         self.writer.flush().map_err(|error| self.failure(&error))
@@ -226,12 +153,21 @@ impl Sink {
     /// It can't be written. A file is gone then.
     pub(crate) fn finish(mut self) -> Result<(), Failure> {
         self.writer.flush().map_err(|error| self.failure(&error))?;
-        if let Kind::File { temporary, destination } = self.kind {
-            temporary.rename(&destination).map_err(|error| {
-                write_failure(&format!("giving {} its name failed", destination.display()), &error)
-            })?;
+        match self.kind {
+            Kind::Stdout { .. } | Kind::Special(_) => Ok(()),
+            Kind::File { temporary, destination } => {
+                temporary.rename(&destination).map_err(|error| {
+                    write_failure(
+                        &format!("giving {} its name failed", destination.display()),
+                        &error,
+                    )
+                })
+            }
+            Kind::Part { part, offset, total } => {
+                check_length(offset.saturating_add(self.written), total)?;
+                part.complete()
+            }
         }
-        Ok(())
     }
 
     fn failure(&self, error: &io::Error) -> Failure {
@@ -240,9 +176,32 @@ impl Sink {
             Kind::Special(path) | Kind::File { destination: path, .. } => {
                 path.display().to_string()
             }
+            Kind::Part { part, .. } => part.destination().display().to_string(),
         };
         write_failure(&format!("writing to {name} failed"), error)
     }
+}
+
+/// A server may send less of a range than was asked for.
+fn check_length(length: u64, total: Option<u64>) -> Result<(), Failure> {
+    match total {
+        Some(total) if total != length => Err(Failure::new(
+            ExitCode::PartialTransfer,
+            format!("the server sent the bytes up to {length} of {total}; go on with -C -"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Makes the folder that `path` is to be in, and those above it.
+///
+/// # Errors
+/// It can't be made.
+pub(crate) fn create_dirs(path: &Path) -> Result<(), Failure> {
+    let Some(dir) = path.parent() else { return Ok(()) };
+    DirBuilder::new().recursive(true).mode(0o750).create(dir).map_err(|error| {
+        write_failure(&format!("making the directory {} failed", dir.display()), &error)
+    })
 }
 
 #[cfg(test)]

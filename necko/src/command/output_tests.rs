@@ -1,4 +1,7 @@
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::{
+    os::unix::fs::{PermissionsExt as _, symlink},
+    process,
+};
 
 use super::*;
 
@@ -121,11 +124,4 @@ fn a_long_name_still_has_room_for_a_temporary_one() {
     let name = "n".repeat(255);
     open(&directory.0.join(&name), &unfinished).unwrap().finish().unwrap();
     assert_eq!(directory.names(), [name]);
-}
-
-#[test]
-fn targets() {
-    assert_eq!(Target::new(None), Target::Stdout { asked_for: false });
-    assert_eq!(Target::new(Some(&"-".into())), Target::Stdout { asked_for: true });
-    assert_eq!(Target::new(Some(&"a".into())), Target::File("a".into()));
 }

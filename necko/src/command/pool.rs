@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    num::NonZeroUsize,
     sync::{
         atomic::{AtomicUsize, Ordering},
         mpsc,
@@ -15,8 +14,9 @@ use socket_transport::Clock;
 use super::{
     exit_code::ExitCode,
     output::Target,
-    report::{Failure, Summary, complain, version_name},
-    transfer::{Done, Shared, Transfer},
+    record::Record,
+    report::{Failure, Summary, complain, printable, version_name},
+    transfer::{Shared, Transfer},
     wait::{Stop, Waiter},
 };
 
@@ -32,19 +32,21 @@ impl Outcome {
         self.failure.unwrap_or(ExitCode::Success)
     }
 
-    fn add(&mut self, result: &Result<Done, Failure>) {
-        match result {
-            Ok(done) => {
-                self.summary.complete += 1;
-                self.summary.bytes += done.bytes;
-                let version = version_name(done.version);
-                if !self.summary.versions.contains(&version) {
-                    self.summary.versions.push(version);
-                }
+    fn add(&mut self, record: &Record) {
+        let Some(failure) = &record.failure else {
+            self.summary.complete += 1;
+            self.summary.bytes += record.downloaded;
+            self.summary.sent += record.uploaded;
+            let version = record.response.as_ref().map(|response| version_name(response.version));
+            if let Some(version) = version.filter(|name| !self.summary.versions.contains(name)) {
+                self.summary.versions.push(version);
             }
-            Err(failure) => {
-                self.failure.get_or_insert(failure.code);
-            }
+            return;
+        };
+        match self.failure {
+            // Whoever was given up because of another one is not to blame.
+            None | Some(ExitCode::Aborted) => self.failure = Some(failure.code),
+            Some(_) => {}
         }
     }
 }
@@ -52,41 +54,40 @@ impl Outcome {
 /// What one thread does in sequence: transfers by number.
 type Job = Vec<usize>;
 
-/// A file is a job of its own. Bodies for standard output come one after the other, so they are one job:
+/// One after the other, they are one job. In parallel, a file is a job of its own. Bodies for standard output come one after the other, so they are one job:
 /// were they fetched at once, the later ones would use up the connection's window while they wait.
-fn jobs(transfers: &[Transfer]) -> Vec<Job> {
+fn jobs(transfers: &[Transfer], parallel: bool) -> Vec<Job> {
+    if !parallel {
+        return vec![(0..transfers.len()).collect()];
+    }
     let mut jobs: Vec<Job> = Vec::new();
     let mut stdout = None;
     for (n, transfer) in transfers.iter().enumerate() {
-        match (&transfer.target, stdout.and_then(|job: usize| jobs.get_mut(job))) {
-            (Target::Stdout { .. }, Some(job)) => job.push(n),
-            (Target::Stdout { .. }, None) => {
-                stdout = Some(jobs.len());
+        let to_stdout =
+            transfer.plan.as_ref().is_ok_and(|plan| matches!(plan.target, Target::Stdout { .. }));
+        match stdout.and_then(|job: usize| jobs.get_mut(job)) {
+            Some(job) if to_stdout => job.push(n),
+            _ => {
+                stdout = if to_stdout { Some(jobs.len()) } else { stdout };
                 jobs.push(vec![n]);
             }
-            (Target::File(_), _) => jobs.push(vec![n]),
         }
     }
     jobs
 }
 
-/// Runs all transfers, at most `parallel_max` at once.
-pub(crate) fn run_all(
-    transfers: &[Transfer],
-    shared: &Shared,
-    stop: &Stop,
-    parallel_max: NonZeroUsize,
-) -> Outcome {
+/// Runs all transfers: one after the other, or with `-Z` several at once.
+pub(crate) fn run_all(transfers: &[Transfer], shared: &Shared<'_>, stop: &Stop) -> Outcome {
     let clock = Clock::system();
     let start = clock.now();
     let summary = Summary { wanted: transfers.len(), ..Summary::default() };
     let mut outcome = Outcome { summary, failure: None };
-    let jobs = jobs(transfers);
+    let jobs = jobs(transfers, shared.options.parallel);
     let next_job = AtomicUsize::new(0);
     shared.progress.show();
     thread::scope(|scope| {
         let (sender, results) = mpsc::channel();
-        for n in 0..jobs.len().min(parallel_max.get()) {
+        for n in 0..jobs.len().min(shared.options.parallel_max.get()) {
             let (jobs, next_job, sender) = (&jobs, &next_job, sender.clone());
             let work = move || work(jobs, next_job, transfers, shared, stop, &sender);
             let spawned =
@@ -113,77 +114,107 @@ fn work(
     jobs: &[Job],
     next_job: &AtomicUsize,
     transfers: &[Transfer],
-    shared: &Shared,
+    shared: &Shared<'_>,
     stop: &Stop,
-    results: &mpsc::Sender<(usize, Result<Done, Failure>)>,
+    results: &mpsc::Sender<(usize, Record)>,
 ) {
     let mut waiter = Waiter::new(stop);
     while let Some(job) = jobs.get(next_job.fetch_add(1, Ordering::Relaxed)) {
         for &n in job {
             let Some(transfer) = transfers.get(n) else { continue };
-            let result = transfer.run(shared, &mut waiter);
+            let record = transfer.run(shared, &mut waiter);
             shared.progress.end_one();
+            let failed = record.failure.is_some();
             // The receiver outlives this thread.
-            let _ = results.send((n, result));
+            let _ = results.send((n, record));
+            if failed && shared.options.fail_early {
+                stop.wish(ExitCode::Aborted);
+                return;
+            }
         }
     }
 }
 
-/// Reports each failure as soon as all transfers before it have ended.
+/// Reports each transfer as soon as all before it have ended.
 fn report_in_order(
-    results: &mpsc::Receiver<(usize, Result<Done, Failure>)>,
+    results: &mpsc::Receiver<(usize, Record)>,
     transfers: &[Transfer],
-    shared: &Shared,
+    shared: &Shared<'_>,
     outcome: &mut Outcome,
 ) {
     let mut ended = BTreeMap::new();
     let mut signal_reported = false;
-    let mut numbered = transfers.iter().enumerate().peekable();
-    for (n, result) in results {
-        ended.insert(n, result);
-        while let Some((n, transfer)) = numbered.peek()
-            && let Some(result) = ended.remove(n)
-        {
-            outcome.add(&result);
-            if let Err(failure) = result {
-                let signal = failure.by_signal();
-                let named = transfers.len() > 1 && !signal;
-                let failure = if named { failure.of_url(&transfer.url) } else { failure };
-                if !(signal && std::mem::replace(&mut signal_reported, signal)) {
-                    shared.progress.aside(|| complain(&failure));
-                }
+    let mut next = 0;
+    for (n, record) in results {
+        ended.insert(n, record);
+        while let Some(record) = ended.remove(&next) {
+            next += 1;
+            outcome.add(&record);
+            let signal = record.failure.as_ref().is_some_and(Failure::by_signal);
+            if !(signal && std::mem::replace(&mut signal_reported, signal)) {
+                shared
+                    .progress
+                    .aside(|| report(&record, transfers.len() > 1, shared.options.silent));
             }
-            numbered.next();
         }
+    }
+    // With --fail-early, some before them never began.
+    for record in ended.into_values() {
+        outcome.add(&record);
+        shared.progress.aside(|| report(&record, true, shared.options.silent));
+    }
+}
+
+/// The line of one transfer: why it failed, or, of several, what it came to.
+fn report(record: &Record, several: bool, silent: bool) {
+    match &record.failure {
+        Some(failure) if several && !failure.by_signal() => complain(&failure.of_url(&record.url)),
+        Some(failure) => complain(failure),
+        None if several && !silent => eprintln!("{}", printable(&record.to_string())),
+        None => {}
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use clap::Parser as _;
+    use http::Method;
 
-    fn transfer(target: Target) -> Transfer {
-        let request = Err(Failure::new(ExitCode::MalformedUrl, ""));
-        Transfer { url: String::new(), request, target }
+    use super::*;
+    use crate::command::options::{Command, Options};
+
+    fn transfers(arguments: &[&str]) -> Vec<Transfer> {
+        let line = ["necko", "fetch"].iter().chain(arguments);
+        let Command::Fetch(fetch) = Options::parse_from(line).command;
+        fetch.urls.iter().enumerate().map(|(n, url)| Transfer::new(n, url, &fetch)).collect()
     }
 
     #[test]
     fn standard_output_is_one_job_and_each_file_another() {
-        let (stdout, asked) =
-            (Target::Stdout { asked_for: false }, Target::Stdout { asked_for: true });
-        let file = || Target::File("a".into());
-        let transfers = [file(), stdout, file(), asked].map(transfer);
-        assert_eq!(jobs(&transfers), [vec![0], vec![1, 3], vec![2]]);
+        let url = "https://example.org/";
+        let transfers = transfers(&["-oa", "-o-", "-oa", url, url, url, url]);
+        assert_eq!(jobs(&transfers, true), [vec![0], vec![1, 3], vec![2]]);
+        assert_eq!(jobs(&transfers, false), [vec![0, 1, 2, 3]]);
+    }
+
+    fn failed(code: ExitCode) -> Record {
+        let mut record = Record::new(0, "", Method::GET);
+        record.failure = Some(Failure::new(code, ""));
+        record
     }
 
     #[test]
     fn the_first_failure_on_the_command_line_decides() {
         let mut outcome = Outcome { summary: Summary::default(), failure: None };
         assert_eq!(outcome.code(), ExitCode::Success);
-        outcome.add(&Ok(Done { bytes: 5, version: http::Version::HTTP_3 }));
-        outcome.add(&Err(Failure::new(ExitCode::CouldNotResolve, "")));
-        outcome.add(&Err(Failure::new(ExitCode::Timeout, "")));
-        assert_eq!(outcome.code(), ExitCode::CouldNotResolve);
-        assert_eq!((outcome.summary.complete, outcome.summary.bytes), (1, 5));
+        let mut done = Record::new(0, "", Method::GET);
+        (done.downloaded, done.uploaded) = (5, 7);
+        outcome.add(&done);
+        outcome.add(&failed(ExitCode::Aborted));
+        outcome.add(&failed(ExitCode::CouldNotResolve));
+        outcome.add(&failed(ExitCode::Timeout));
+        assert_eq!(outcome.code(), ExitCode::CouldNotResolve, "not what was given up for it");
+        let summary = &outcome.summary;
+        assert_eq!((summary.complete, summary.bytes, summary.sent), (1, 5, 7));
     }
 }

@@ -15,7 +15,7 @@ pub(crate) struct Progress {
 struct Transfers {
     wanted: usize,
     ended: usize,
-    /// Bytes that the responses so far announced; unknown once one of them didn't.
+    /// Bytes that the bodies so far announced; unknown once one of them didn't.
     announced: Option<u64>,
 }
 
@@ -40,7 +40,12 @@ impl Progress {
         Self { bar, transfers: Mutex::new(Transfers { wanted, ended: 0, announced: Some(0) }) }
     }
 
-    /// A response began.
+    /// Whether somebody sees it.
+    pub(crate) fn is_visible(&self) -> bool {
+        self.bar.is_some()
+    }
+
+    /// A body begins: a response's, or an upload.
     pub(crate) fn begin(&self, length: Option<u64>) {
         let Some(bar) = &self.bar else { return };
         let mut transfers = self.transfers.lock();
@@ -54,7 +59,7 @@ impl Progress {
         }
     }
 
-    /// Bytes of a body arrived.
+    /// Bytes of a body arrived, or left.
     pub(crate) fn add(&self, bytes: u64) {
         if let Some(bar) = &self.bar {
             bar.inc(bytes);
@@ -72,7 +77,7 @@ impl Progress {
     }
 
     /// Writes to standard error without disturbing the bar.
-    pub(crate) fn aside(&self, write: impl FnOnce()) {
+    pub(crate) fn aside<T>(&self, write: impl FnOnce() -> T) -> T {
         match &self.bar {
             Some(bar) => bar.suspend(write),
             None => write(),

@@ -19,6 +19,11 @@ impl Failure {
         Self { code, message: message.into() }
     }
 
+    /// What is wrong, in words.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
     /// Whether a signal ended it; the user knows, and one line for all transfers is enough.
     pub(crate) fn by_signal(&self) -> bool {
         matches!(self.code, ExitCode::Interrupted | ExitCode::Terminated)
@@ -90,7 +95,7 @@ pub(crate) fn write_failure(what: &str, error: &io::Error) -> Failure {
 }
 
 /// The system's words without the number that it adds.
-fn cause(error: &io::Error) -> String {
+pub(crate) fn cause(error: &io::Error) -> String {
     let text = error.to_string();
     text.split_once(" (os error").map_or(text.clone(), |(words, _)| words.to_owned())
 }
@@ -131,6 +136,8 @@ pub(crate) struct Summary {
     pub(crate) complete: usize,
     /// Body bytes of the complete ones.
     pub(crate) bytes: u64,
+    /// Body bytes of their requests.
+    pub(crate) sent: u64,
     pub(crate) elapsed: Duration,
     /// The versions they came over, each once.
     pub(crate) versions: Vec<&'static str>,
@@ -145,14 +152,12 @@ impl fmt::Display for Summary {
             (complete, wanted) if complete == wanted => write!(f, "{wanted} transfers, ")?,
             (complete, wanted) => write!(f, "{complete} of {wanted} transfers, ")?,
         }
-        let (bytes, seconds) = (self.bytes, self.elapsed.as_secs_f64());
-        let digits = if seconds < 0.1 { 4 } else { 2 };
-        let rate = Rate::of(bytes, self.elapsed);
-        write!(
-            f,
-            "{bytes} bytes in {seconds:.digits$} s ({rate}), {}",
-            self.versions.join(" and ")
-        )?;
+        if self.sent > 0 {
+            write!(f, "{} bytes sent, ", self.sent)?;
+        }
+        let rate = Rate::of(self.bytes.saturating_add(self.sent), self.elapsed);
+        let (bytes, seconds) = (self.bytes, seconds(self.elapsed));
+        write!(f, "{bytes} bytes in {seconds} s ({rate}), {}", self.versions.join(" and "))?;
         match self.connections {
             Some(1) => write!(f, ", 1 connection"),
             Some(connections) => write!(f, ", {connections} connections"),
@@ -161,11 +166,18 @@ impl fmt::Display for Summary {
     }
 }
 
+/// Seconds with as many digits as say something.
+pub(crate) fn seconds(elapsed: Duration) -> String {
+    let seconds = elapsed.as_secs_f64();
+    let digits = if seconds < 0.1 { 4 } else { 2 };
+    format!("{seconds:.digits$}")
+}
+
 /// Bytes in a second.
-struct Rate(u64);
+pub(crate) struct Rate(pub(crate) u64);
 
 impl Rate {
-    fn of(bytes: u64, elapsed: Duration) -> Self {
+    pub(crate) fn of(bytes: u64, elapsed: Duration) -> Self {
         let rate = u128::from(bytes) * 1_000_000_000 / elapsed.as_nanos().max(1);
         Self(u64::try_from(rate).unwrap_or(u64::MAX))
     }

@@ -6,11 +6,18 @@ fn the_closing_line_of_one_transfer() {
         wanted: 1,
         complete: 1,
         bytes: 104_857_600,
+        sent: 0,
         elapsed: Duration::from_millis(420),
         versions: vec!["HTTP/3"],
         connections: Some(1),
     };
     assert_eq!(summary.to_string(), "104857600 bytes in 0.42 s (238 MiB/s), HTTP/3, 1 connection");
+    summary.sent = 104_857_600;
+    assert!(
+        summary
+            .to_string()
+            .starts_with("104857600 bytes sent, 104857600 bytes in 0.42 s (476 MiB/s)")
+    );
     summary.connections = None;
     assert!(summary.to_string().ends_with(", HTTP/3"));
 }
@@ -21,6 +28,7 @@ fn the_closing_line_of_several() {
         wanted: 3,
         complete: 3,
         bytes: 0,
+        sent: 0,
         elapsed: Duration::from_micros(4200),
         versions: vec!["HTTP/3", "HTTP/1.1"],
         connections: Some(2),

@@ -3,20 +3,21 @@
 use std::{
     io::{self, IsTerminal as _},
     path::Path,
-    sync::Arc,
+    sync::{Arc, atomic::AtomicU64},
 };
 
-use necko::{FixedAddresses, HttpHandler, NetError, RequestBody, Settings, Verification};
+use bytes::Bytes;
+use necko::{FixedAddresses, HttpHandler, NetError, Settings, Verification};
 
 use super::{
     exit_code::ExitCode,
     options::Fetch,
-    output::{Target, Unfinished},
     pool::run_all,
     progress::Progress,
     report::{Failure, Summary, complain, write_failure},
     signals,
     snapshot::SnapshotFile,
+    temporary::Unfinished,
     transfer::{Shared, Transfer},
     verbose,
     wait::Stop,
@@ -32,8 +33,9 @@ pub(crate) fn fetch(options: &Fetch) -> ExitCode {
 }
 
 fn run(options: &Fetch) -> Result<ExitCode, Failure> {
-    let body = RequestBody::from(options.data.read()?);
-    let transfers = transfers(options, &body);
+    let data = Bytes::from(options.data.read()?);
+    let write_out = options.write_out.as_deref().map(str::parse).transpose()?;
+    let transfers = transfers(options);
     let handler = Arc::new(handler(options)?);
     let (stop, unfinished) = (Arc::<Stop>::default(), Arc::<Unfinished>::default());
     let snapshot = options.snapshot.clone().map(|path| {
@@ -43,15 +45,15 @@ fn run(options: &Fetch) -> Result<ExitCode, Failure> {
         |error| Failure::new(ExitCode::FailedInit, format!("signals can't be watched: {error}")),
     )?;
     let shared = Shared {
+        options,
+        data,
+        write_out,
         handler: Arc::clone(&handler),
-        progress: progress(options, &transfers),
+        progress: Arc::new(progress(options, &transfers)),
         unfinished,
-        max_time: options.max_time.and_then(|max_time| max_time.0),
-        include: options.include || options.head,
-        fail: options.fail,
-        verbose: options.verbose > 0,
+        connections: AtomicU64::new(0),
     };
-    let outcome = run_all(&transfers, &shared, &stop, options.parallel_max);
+    let outcome = run_all(&transfers, &shared, &stop);
     let mut code = outcome.code();
     if let Some(snapshot) = snapshot
         && let Err(failure) = snapshot.write()
@@ -73,13 +75,15 @@ fn close(handler: &HttpHandler, mut summary: Summary, silent: bool) {
     }
 }
 
-fn transfers(options: &Fetch, body: &RequestBody) -> Vec<Transfer> {
-    if options.output.len() > options.urls.len() {
-        complain(&"warning: there are more -o than URLs");
+fn transfers(options: &Fetch) -> Vec<Transfer> {
+    for (count, what) in [(options.outputs.count(), "-o or -O"), (options.upload_file.len(), "-T")]
+    {
+        if count > options.urls.len() {
+            complain(&format!("warning: there are more {what} than URLs"));
+        }
     }
-    let targets = (0..options.urls.len()).map(|n| Target::new(options.output.get(n)));
-    let urls = options.urls.iter().zip(targets);
-    urls.map(|(url, target)| Transfer::new(url, options, body, target)).collect()
+    let urls = options.urls.iter().enumerate();
+    urls.map(|(number, url)| Transfer::new(number, url, options)).collect()
 }
 
 fn handler(options: &Fetch) -> Result<HttpHandler, Failure> {
@@ -119,6 +123,6 @@ fn progress(options: &Fetch, transfers: &[Transfer]) -> Progress {
     let visible = io::stderr().is_terminal()
         && !options.silent
         && options.verbose == 0
-        && !transfers.iter().any(|transfer| transfer.target.is_terminal());
+        && !transfers.iter().any(Transfer::is_on_terminal);
     Progress::new(transfers.len(), visible)
 }

@@ -3,11 +3,11 @@
 use std::{io, process, sync::Arc, thread, time::Duration};
 
 use signal_hook::{
-    consts::{SIGINT, SIGTERM, SIGUSR1},
+    consts::{SIGINT, SIGTERM, SIGUSR1, SIGXFSZ},
     iterator::Signals,
 };
 
-use super::{exit_code::ExitCode, output::Unfinished, snapshot::SnapshotFile, wait::Stop};
+use super::{exit_code::ExitCode, snapshot::SnapshotFile, temporary::Unfinished, wait::Stop};
 
 /// How long an orderly end may take; what blocks longer (a reader that doesn't read) is left to itself.
 const GRACE: Duration = Duration::from_secs(2);
@@ -21,7 +21,8 @@ pub(crate) fn watch(
     unfinished: Arc<Unfinished>,
     snapshot: Option<Arc<SnapshotFile>>,
 ) -> io::Result<()> {
-    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    // With a handler of its own, a file that gets too large is an error of the write that can be reported.
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGXFSZ])?;
     if snapshot.is_some() {
         signals.handle().add_signal(SIGUSR1)?;
     }
@@ -29,6 +30,7 @@ pub(crate) fn watch(
         for signal in signals.forever() {
             match (signal, &snapshot) {
                 (SIGUSR1, Some(snapshot)) => snapshot.write_or_complain(),
+                (SIGXFSZ, _) => {}
                 _ => end(signal, &stop, &unfinished),
             }
         }

@@ -6,8 +6,9 @@ use necko::HttpHandler;
 
 use super::{
     exit_code::ExitCode,
-    output::{Sink, Unfinished},
+    output::Sink,
     report::{Failure, complain},
+    temporary::Unfinished,
 };
 
 /// Where snapshots go, and of what.

@@ -1,106 +1,271 @@
 //! One transfer: a request, its response, and where the body goes.
 
-use std::{io::Write as _, sync::Arc, time::Duration};
+use std::{
+    io::Write as _,
+    num::NonZeroU64,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
-use http::{HeaderMap, Method, StatusCode, Version, header};
-use necko::{HttpHandler, NetError, Request, RequestBody, Response, ResponseBody};
+use bytes::Bytes;
+use http::{HeaderMap, Method, StatusCode, header};
+use necko::{HttpHandler, Request, RequestBody, Response, ResponseBody};
 use url::Url;
 
 use super::{
     exit_code::ExitCode,
     headers::HeaderOption,
     options::Fetch,
-    output::{Sink, Target, Unfinished},
+    output::{Sink, Target, create_dirs},
+    part::Part,
     progress::Progress,
-    report::{Failure, version_name},
+    rate_limit::Pace,
+    record::{Record, ResponseRecord},
+    report::{Failure, complain, version_name},
+    resume::{Answer, Resume},
+    temporary::Unfinished,
+    upload::{Feeder, Source},
     verbose,
     wait::Waiter,
+    write_out::WriteOut,
 };
 
 /// What all transfers of a run have in common.
-pub(crate) struct Shared {
+pub(crate) struct Shared<'a> {
+    pub(crate) options: &'a Fetch,
+    /// The body of `-d`.
+    pub(crate) data: Bytes,
+    pub(crate) write_out: Option<WriteOut>,
     pub(crate) handler: Arc<HttpHandler>,
-    pub(crate) progress: Progress,
+    pub(crate) progress: Arc<Progress>,
     pub(crate) unfinished: Arc<Unfinished>,
-    pub(crate) max_time: Option<Duration>,
-    /// Write the response's head as well (`-i`, `-I`).
-    pub(crate) include: bool,
-    /// A status of 400 and above is a failure (`-f`).
-    pub(crate) fail: bool,
-    pub(crate) verbose: bool,
+    /// How many connections were in some record already.
+    pub(crate) connections: AtomicU64,
+}
+
+impl Shared<'_> {
+    fn limit_rate(&self) -> Option<NonZeroU64> {
+        self.options.limit_rate.and_then(|limit| limit.0)
+    }
+
+    /// Connections that were made since this was asked before.
+    fn new_connections(&self) -> Option<u64> {
+        let made = self.handler.snapshot().ok()?.lifetime.connections;
+        Some(made.saturating_sub(self.connections.fetch_max(made, Ordering::Relaxed)))
+    }
 }
 
 /// A transfer that was asked for.
 #[derive(Debug)]
 pub(crate) struct Transfer {
+    number: usize,
     pub(crate) url: String,
-    pub(crate) request: Result<Request, Failure>,
+    pub(crate) plan: Result<Plan, Failure>,
+}
+
+/// What the options say about a URL.
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
+    url: Url,
+    method: Method,
+    upload: Option<Source>,
     pub(crate) target: Target,
 }
 
-/// A transfer that is complete.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Done {
-    pub(crate) bytes: u64,
-    pub(crate) version: Version,
-}
-
 impl Transfer {
-    /// What the options say about this URL.
-    pub(crate) fn new(url: &str, options: &Fetch, body: &RequestBody, target: Target) -> Self {
-        Self { url: url.to_owned(), request: request(url, options, body), target }
+    /// The `number`-th URL.
+    pub(crate) fn new(number: usize, url: &str, options: &Fetch) -> Self {
+        Self { number, url: url.to_owned(), plan: plan(number, url, options) }
     }
 
-    /// Sends the request and takes the whole response.
-    ///
-    /// # Errors
-    /// It failed; of a file, nothing is left.
-    pub(crate) fn run(&self, shared: &Shared, waiter: &mut Waiter<'_>) -> Result<Done, Failure> {
-        waiter.begin(shared.max_time);
+    /// Whether its body goes before a person's eyes.
+    pub(crate) fn is_on_terminal(&self) -> bool {
+        self.plan.as_ref().is_ok_and(|plan| plan.target.is_terminal())
+    }
+
+    /// Sends the request and takes the whole response. When it fails, nothing that looks complete is left of
+    /// a file.
+    pub(crate) fn run(&self, shared: &Shared<'_>, waiter: &mut Waiter<'_>) -> Record {
+        waiter.begin(shared.options.max_time.and_then(|max_time| max_time.0));
+        let method = self.plan.as_ref().map_or(Method::GET, |plan| plan.method.clone());
+        let mut record = Record::new(self.number, &self.url, method);
+        record.failure = self.attempt(shared, waiter, &mut record).err();
+        record.time_total = waiter.elapsed();
+        if let Some(write_out) = &shared.write_out {
+            if write_out.wants_connections() {
+                record.connections = shared.new_connections();
+            }
+            if let Err(failure) = shared.progress.aside(|| write_out.write(&record)) {
+                record.failure.get_or_insert(failure);
+            }
+        }
+        record
+    }
+
+    fn attempt(
+        &self,
+        shared: &Shared<'_>,
+        waiter: &Waiter<'_>,
+        record: &mut Record,
+    ) -> Result<(), Failure> {
+        let plan = self.plan.as_ref().map_err(Clone::clone)?;
+        plan.url.as_str().clone_into(&mut record.url_effective);
         waiter.check()?;
-        let request = self.request.as_ref().map_err(Clone::clone)?;
-        let request = request.try_clone().ok_or(NetError::Internal("a body for one request"))?;
-        if shared.verbose {
+        let resume = plan.resume(shared.options)?;
+        let request = plan.request(shared.options, resume.as_ref())?;
+        let (body, feeder) = plan.body(shared)?;
+        let length = body.length();
+        let request = request.body(body);
+        if shared.options.verbose > 0 {
             verbose::request(&request.head()?);
         }
-        let response = waiter.wait(shared.handler.fetch(request)?)??;
-        if shared.verbose {
-            verbose::response(&response_head(&response));
+        let pending = shared.handler.fetch(request)?;
+        let start =
+            |feeder: Feeder| feeder.start(shared.limit_rate(), Arc::clone(&shared.progress));
+        let sent = feeder.map(start).transpose()?;
+        let result = waiter.wait(pending).and_then(|response| {
+            let response = response?;
+            // What the library sends by itself is not counted on its way.
+            record.uploaded = length.unwrap_or_default();
+            answered(plan, resume, response, shared, waiter, record)
+        });
+        let Some(sent) = sent else { return result };
+        record.uploaded = sent.bytes();
+        // That the source gave no more comes first; the rest follows from it.
+        sent.failure().map_or(result, Err)
+    }
+}
+
+/// The head is there.
+fn answered(
+    plan: &Plan,
+    resume: Option<Resume>,
+    response: Response,
+    shared: &Shared<'_>,
+    waiter: &Waiter<'_>,
+    record: &mut Record,
+) -> Result<(), Failure> {
+    record.response = Some(ResponseRecord {
+        status: response.status(),
+        version: response.version(),
+        headers: response.headers().clone(),
+        time: waiter.elapsed(),
+    });
+    if shared.options.verbose > 0 {
+        verbose::response(&response_head(&response));
+    }
+    take(plan, resume, response, shared, waiter, record)?;
+    if let Target::File(path) = &plan.target {
+        record.file = Some(path.clone());
+    }
+    Ok(())
+}
+
+/// The body, to where it is to go.
+fn take(
+    plan: &Plan,
+    resume: Option<Resume>,
+    response: Response,
+    shared: &Shared<'_>,
+    waiter: &Waiter<'_>,
+    record: &mut Record,
+) -> Result<(), Failure> {
+    let Some(mut sink) = plan.sink(resume, &response, shared)? else { return Ok(()) };
+    if shared.options.include || shared.options.head {
+        sink.write(&response_head(&response))?;
+    }
+    let length = body_length(&plan.method, response.status(), response.headers());
+    shared.progress.begin(length);
+    let mut pace = shared.limit_rate().map(|rate| Pace::new(rate, waiter.now()));
+    let mut body = response.into_body();
+    while let Some(chunk) = next_chunk(&mut body, &mut sink, waiter)? {
+        let piece = pace.as_ref().map_or(chunk.len(), Pace::piece).max(1);
+        for piece in chunk.chunks(piece) {
+            sink.write(piece)?;
+            record.downloaded += piece.len() as u64;
+            shared.progress.add(piece.len() as u64);
+            if let Some(pace) = &mut pace {
+                sink.flush()?;
+                waiter.wait_until(pace.pass(piece.len(), waiter.now()))?;
+            }
         }
-        let status = response.status();
-        if shared.fail && status.as_u16() >= 400 {
-            let message = format!("the server answered {status}");
-            return Err(Failure::new(ExitCode::HttpError, message));
+    }
+    sink.finish()
+}
+
+impl Plan {
+    fn resume(&self, options: &Fetch) -> Result<Option<Resume>, Failure> {
+        match (options.continue_at, &self.target) {
+            (Some(at), Target::File(path)) => Resume::look(path, at, self.url.as_str()),
+            (Some(at), Target::Stdout { .. }) => Ok(Resume::on_stdout(at)),
+            (None, _) => Ok(None),
         }
-        self.take(response, shared, waiter)
     }
 
-    fn take(
+    fn request(&self, options: &Fetch, resume: Option<&Resume>) -> Result<Request, Failure> {
+        let mut request = Request::new(self.method.clone(), self.url.as_str())?;
+        for header in &options.headers {
+            request = match header {
+                HeaderOption::Add(name, value) => request.header(name.as_str(), value)?,
+                HeaderOption::Without(name) => request.without_header(name.clone()),
+            };
+        }
+        let typed = options.headers.iter().any(|header| *header.name() == header::CONTENT_TYPE);
+        if options.data.is_given() && !typed {
+            request = request.header("content-type", "application/x-www-form-urlencoded")?;
+        }
+        if let Some(ranges) = &options.range {
+            request = request.header("range", &ranges.to_string())?;
+        }
+        for (name, value) in resume.map(Resume::headers).unwrap_or_default() {
+            request = request.header(name.as_str(), &value)?;
+        }
+        Ok(request)
+    }
+
+    /// The request's body, and what fills it.
+    fn body(&self, shared: &Shared<'_>) -> Result<(RequestBody, Option<Feeder>), Failure> {
+        let Some(source) = &self.upload else { return Ok((shared.data.clone().into(), None)) };
+        let limited = shared.limit_rate().is_some();
+        source.open(limited || shared.write_out.is_some() || shared.progress.is_visible())
+    }
+
+    /// Opens the output. `None` if there is nothing to write: the file is there, complete.
+    fn sink(
         &self,
-        response: Response,
-        shared: &Shared,
-        waiter: &Waiter<'_>,
-    ) -> Result<Done, Failure> {
-        let mut sink = Sink::open(&self.target, &shared.unfinished)?;
-        if shared.include {
-            sink.write(&response_head(&response))?;
+        resume: Option<Resume>,
+        response: &Response,
+        shared: &Shared<'_>,
+    ) -> Result<Option<Sink>, Failure> {
+        let status = response.status();
+        let error = || {
+            let message = format!("the server answered {status}");
+            Failure::new(ExitCode::HttpError, message)
+        };
+        let asked_for_the_end = status == StatusCode::RANGE_NOT_SATISFIABLE && resume.is_some();
+        if shared.options.fail && status.as_u16() >= 400 && !asked_for_the_end {
+            return Err(error());
         }
-        let version = response.version();
-        shared.progress.begin(body_length(self.method(), response.status(), response.headers()));
-        let mut body = response.into_body();
-        let mut bytes = 0;
-        while let Some(chunk) = next_chunk(&mut body, &mut sink, waiter)? {
-            sink.write(&chunk)?;
-            let length = chunk.len() as u64;
-            bytes += length;
-            shared.progress.add(length);
+        if let Target::File(path) = &self.target
+            && shared.options.outputs.create_dirs
+        {
+            create_dirs(path)?;
         }
-        sink.finish()?;
-        Ok(Done { bytes, version })
-    }
-
-    fn method(&self) -> Option<&Method> {
-        self.request.as_ref().ok().map(Request::method)
+        let answer =
+            resume.map_or(Ok(Answer::Plain), |resume| resume.answer(status, response.headers()))?;
+        match answer {
+            Answer::Plain => Sink::open(&self.target, &shared.unfinished).map(Some),
+            Answer::Complete(part) => part.map_or(Ok(()), Part::complete).map(|()| None),
+            Answer::Rest { part, offset, total } => Ok(Some(Sink::part(part, offset, total))),
+            Answer::Anew { part, total, warning } => {
+                if let Some(warning) = warning.filter(|_| !shared.options.silent) {
+                    shared.progress.aside(|| complain(&format!("warning: {warning}")));
+                }
+                Ok(Some(Sink::part(part, 0, total)))
+            }
+        }
     }
 }
 
@@ -109,7 +274,7 @@ fn next_chunk(
     body: &mut ResponseBody,
     sink: &mut Sink,
     waiter: &Waiter<'_>,
-) -> Result<Option<bytes::Bytes>, Failure> {
+) -> Result<Option<Bytes>, Failure> {
     waiter.check()?;
     if let Some(next) = body.try_chunk() {
         return Ok(next?);
@@ -118,28 +283,21 @@ fn next_chunk(
     Ok(waiter.wait(body.chunk())??)
 }
 
-fn request(url: &str, options: &Fetch, body: &RequestBody) -> Result<Request, Failure> {
-    check_url(url)?;
-    let mut request =
-        Request::new(options.method(), url)?.body(body.try_clone().unwrap_or_default());
-    for header in &options.headers {
-        request = match header {
-            HeaderOption::Add(name, value) => request.header(name.as_str(), value)?,
-            HeaderOption::Without(name) => request.without_header(name.clone()),
-        };
-    }
-    let typed = options.headers.iter().any(|header| *header.name() == header::CONTENT_TYPE);
-    if options.data.is_given() && !typed {
-        request = request.header("content-type", "application/x-www-form-urlencoded")?;
-    }
-    Ok(request)
+fn plan(number: usize, url: &str, options: &Fetch) -> Result<Plan, Failure> {
+    let parsed = check_url(url)?;
+    // What else can't be fetched is said by the library.
+    Request::new(Method::GET, url)?;
+    let target = options.outputs.target(number, &parsed)?;
+    let upload = options.upload_file.get(number).map(|path| Source::new(path));
+    let url = upload.as_ref().map_or(Ok(parsed.clone()), |source| source.place(parsed))?;
+    Ok(Plan { url, method: options.method(upload.is_some()), upload, target })
 }
 
 /// Tells a URL of another protocol from one that is none.
-fn check_url(url: &str) -> Result<(), Failure> {
+fn check_url(url: &str) -> Result<Url, Failure> {
     let malformed = |message: String| Err(Failure::new(ExitCode::MalformedUrl, message));
     match Url::parse(url) {
-        Ok(parsed) if parsed.scheme() == "https" => Ok(()),
+        Ok(parsed) if parsed.scheme() == "https" => Ok(parsed),
         Ok(parsed) if url.contains("://") => Err(Failure::new(
             ExitCode::UnsupportedProtocol,
             format!("{}:// can't be fetched over HTTP/3; only https:// can", parsed.scheme()),
@@ -150,8 +308,8 @@ fn check_url(url: &str) -> Result<(), Failure> {
 }
 
 /// How many bytes the body will have, if that is known.
-fn body_length(method: Option<&Method>, status: StatusCode, headers: &HeaderMap) -> Option<u64> {
-    let none = method == Some(&Method::HEAD)
+fn body_length(method: &Method, status: StatusCode, headers: &HeaderMap) -> Option<u64> {
+    let none = *method == Method::HEAD
         || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     if none {
         return Some(0);

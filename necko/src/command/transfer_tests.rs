@@ -13,8 +13,9 @@ fn options(arguments: &[&str]) -> Fetch {
 
 fn head(arguments: &[&str]) -> necko::RequestHead {
     let options = options(arguments);
-    let body = RequestBody::from(options.data.read().unwrap());
-    request(&options.urls[0], &options, &body).unwrap().head().unwrap()
+    let plan = plan(0, &options.urls[0], &options).unwrap();
+    let request = plan.request(&options, None).unwrap();
+    request.body(options.data.read().unwrap()).head().unwrap()
 }
 
 #[test]
@@ -25,6 +26,12 @@ fn a_form_is_posted_with_its_type_and_length() {
     assert_eq!(head.headers()["content-type"], "application/x-www-form-urlencoded");
     assert_eq!(head.headers()["content-length"], "3");
     assert_eq!(head.headers()["accept"], "*/*");
+}
+
+#[test]
+fn ranges_are_asked_for() {
+    assert_eq!(head(&["-r", "0-99,-1", URL]).headers()["range"], "bytes=0-99,-1");
+    assert!(!head(&[URL]).headers().contains_key("range"));
 }
 
 #[test]
@@ -50,7 +57,7 @@ fn urls_that_can_not_be_fetched_have_curls_codes() {
         ("localhost:4433/x", ExitCode::MalformedUrl),
         ("", ExitCode::MalformedUrl),
     ] {
-        let failure = request(url, &options(&[url]), &RequestBody::Empty).unwrap_err();
+        let failure = plan(0, url, &options(&[url])).unwrap_err();
         assert_eq!(failure.code, code, "{url}");
     }
 }
@@ -58,7 +65,7 @@ fn urls_that_can_not_be_fetched_have_curls_codes() {
 #[test]
 fn lengths_that_are_known() {
     let mut headers = HeaderMap::new();
-    let length = |method, status, headers: &HeaderMap| body_length(Some(&method), status, headers);
+    let length = |method, status, headers: &HeaderMap| body_length(&method, status, headers);
     assert_eq!(length(Method::GET, StatusCode::OK, &headers), None);
     headers.insert("content-length", "7".parse().unwrap());
     assert_eq!(length(Method::GET, StatusCode::OK, &headers), Some(7));

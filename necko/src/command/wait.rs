@@ -44,7 +44,11 @@ impl Stop {
             return None;
         }
         let code = self.by.get().copied().unwrap_or(ExitCode::Interrupted);
-        let word = if code == ExitCode::Terminated { "terminated" } else { "interrupted" };
+        let word = match code {
+            ExitCode::Terminated => "terminated",
+            ExitCode::Aborted => "given up because another transfer failed (--fail-early)",
+            _ => "interrupted",
+        };
         Some(Failure::new(code, word))
     }
 }
@@ -57,11 +61,23 @@ impl Wake for Unpark {
     }
 }
 
+/// Blocks the calling thread until `due`.
+pub(crate) fn park_until(clock: &Clock, due: Instant) {
+    loop {
+        let left = due.saturating_duration_since(clock.now());
+        if left.is_zero() {
+            return;
+        }
+        thread::park_timeout(left);
+    }
+}
+
 /// One thread's way to wait.
 pub(crate) struct Waiter<'a> {
     stop: &'a Stop,
     waker: Waker,
     clock: Clock,
+    begun: Instant,
     limit: Option<Limit>,
 }
 
@@ -76,11 +92,24 @@ impl<'a> Waiter<'a> {
     pub(crate) fn new(stop: &'a Stop) -> Self {
         stop.waiting.lock().push(thread::current());
         let waker = Waker::from(Arc::new(Unpark(thread::current())));
-        Self { stop, waker, clock: Clock::system(), limit: None }
+        let clock = Clock::system();
+        let begun = clock.now();
+        Self { stop, waker, clock, begun, limit: None }
     }
 
-    /// From now on, waits end after `max_time`.
+    /// The time of this moment.
+    pub(crate) fn now(&self) -> Instant {
+        self.clock.now()
+    }
+
+    /// How long ago the transfer began.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.now().saturating_duration_since(self.begun)
+    }
+
+    /// A transfer begins. From now on, waits end after `max_time`.
     pub(crate) fn begin(&mut self, max_time: Option<Duration>) {
+        self.begun = self.clock.now();
         let limit = |max_time| {
             let deadline = self.clock.now().checked_add(max_time)?;
             Some(Limit { deadline, max_time })
@@ -112,6 +141,21 @@ impl<'a> Waiter<'a> {
                 Some(remaining) => thread::park_timeout(remaining),
                 None => thread::park(),
             }
+        }
+    }
+
+    /// Blocks until `due`.
+    ///
+    /// # Errors
+    /// As [`check`](Self::check).
+    pub(crate) fn wait_until(&self, due: Instant) -> Result<(), Failure> {
+        loop {
+            let remaining = self.remaining()?;
+            let left = due.saturating_duration_since(self.now());
+            if left.is_zero() {
+                return Ok(());
+            }
+            thread::park_timeout(remaining.map_or(left, |remaining| remaining.min(left)));
         }
     }
 
@@ -168,6 +212,18 @@ mod tests {
         assert!(failure.to_string().contains("--max-time (5ms)"), "{failure}");
         waiter.begin(None);
         assert_eq!(waiter.check(), Ok(()));
+    }
+
+    #[test]
+    fn a_wait_for_a_moment_ends_then_or_with_max_time() {
+        let stop = Stop::default();
+        let mut waiter = Waiter::new(&stop);
+        let due = waiter.now() + Duration::from_millis(5);
+        assert_eq!(waiter.wait_until(due), Ok(()));
+        assert!(waiter.now() >= due);
+        waiter.begin(Some(Duration::from_millis(5)));
+        let failure = waiter.wait_until(due + Duration::from_hours(1)).unwrap_err();
+        assert_eq!(failure.code, ExitCode::Timeout);
     }
 
     #[test]
