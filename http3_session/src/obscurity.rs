@@ -2,9 +2,9 @@
 //!
 //! neqo 0.13.4 collects a response head of any length before it reports it, and reads the bytes as they
 //! come, so that no window holds the sender back. The session can't look into the engine; but it sees
-//! packets come, and no event and no byte of a body follow. An honest peer fills a window at most, behind a packet that was lost
-//! or for consumers that don't read, and adds a head and some acknowledgements; what exceeds that is an
-//! attack, or a head that nobody wants.
+//! packets come, and no event and no byte of a body follow. An honest peer fills a window at most, behind
+//! a packet that was lost or for consumers that don't read, and adds a head and some acknowledgements; what
+//! exceeds that is an attack, or a head that nobody wants.
 //!
 //! (What remains: a peer that makes an event now and then, on another stream, is not found out.)
 

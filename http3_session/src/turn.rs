@@ -183,7 +183,13 @@ impl<'t, 'io> Turn<'t, 'io> {
     pub(crate) fn read_stream(&mut self, key: StreamKey) {
         let now = self.io.now();
         let Some(stream) = self.core.streams.get_mut(key) else { return };
+        let before = stream.transaction().body_received();
         let received = stream.write_segments(&mut EngineIo { engine: self.engine, now });
+        if stream.transaction().body_received() > before {
+            // neqo has no event for data that follows data nobody has read yet: a consumer that is never
+            // quite up to date reads a whole body without one.
+            self.core.obscurity.clear();
+        }
         self.core.streams.set_paused(key, received == Ok(Received::PipeFull));
         match received {
             Ok(Received::WouldBlock) => {
@@ -322,13 +328,7 @@ impl SessionIo for EngineIo<'_> {
         stream: StreamId,
         buffer: &mut [u8],
     ) -> Result<Writing, NetError> {
-        let read = self.engine.read_data(stream, buffer, self.now);
-        if read.as_ref().is_ok_and(|(count, _)| *count > 0) {
-            // neqo has no event for data that follows data nobody has read yet: a consumer that is never
-            // quite up to date reads a whole body without one.
-            self.core.obscurity.clear();
-        }
-        match read {
+        match self.engine.read_data(stream, buffer, self.now) {
             Ok((count, true)) => Ok(Writing::End(count)),
             Ok((0, false)) | Err(_) => Ok(Writing::WouldBlock),
             Ok((count, false)) => Ok(Writing::Bytes(count)),

@@ -177,6 +177,11 @@ impl HttpTransaction {
         self.exchange.buffered() + self.body.buffered()
     }
 
+    /// Bytes of the response's body that arrived in this attempt.
+    pub fn body_received(&self) -> u64 {
+        self.progress.body_received
+    }
+
     /// Whether the consumer has read a good part of the response and leaves little in the pipe: it is worth
     /// a larger window.
     pub fn keeps_up(&self) -> bool {
