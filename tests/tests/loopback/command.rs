@@ -59,7 +59,9 @@ fn several_urls_share_a_connection_and_each_has_its_file() {
         command = command.arg("-o").arg(file(n));
     }
     let finished = command.run().expect_success();
-    assert!(finished.stderr.starts_with("20 transfers, "), "{}", finished.stderr);
+    let lines: Vec<_> = finished.stderr.lines().collect();
+    assert_eq!(lines.len(), 21, "a line for each, and one for all: {}", finished.stderr);
+    assert!(lines[20].starts_with("20 transfers, "), "{}", finished.stderr);
     assert!(finished.stderr.contains(", 1 connection\n"), "{}", finished.stderr);
     for n in 0..20 {
         pattern::assert_is(&fs::read(file(n)).unwrap(), n * 100_003);
