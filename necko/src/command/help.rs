@@ -16,7 +16,7 @@ Examples:
   necko fetch --limit-rate 500K --max-time 3600 -O https://example.org/a.iso
   necko fetch -T backup.tar https://example.org/up/
   tar c . | necko fetch -T - https://example.org/up/backup.tar
-  necko fetch -s -w '%{json}\n' -O https://example.org/a.iso | jq .speed_download
+  necko fetch -s -w '%{json}\\n' -O https://example.org/a.iso | jq .speed_download
   necko fetch -d name=necko https://example.org/form
   necko fetch --data-binary @photo.jpg -H 'Content-Type: image/jpeg' https://example.org/up
   necko fetch --cacert ca.pem --resolve test.example:4433:127.0.0.1 https://test.example:4433/

@@ -86,6 +86,7 @@ fn a_pipe_is_sent_while_it_is_written_and_ended_when_the_writer_says_so() {
     assert_eq!(fetch.header("x-data-received-length"), Some("900000"));
 }
 
+/// <https://github.com/quinn-rs/quinn/issues/617>
 #[test]
 fn d2_32_a_pipe_that_ends_with_nothing_pending_still_sends_its_end() {
     let (mut bench, server) = Bench::with_server(4);
