@@ -179,7 +179,9 @@ fn h5_d2_49_two_thousand_requests_share_sixteen_streams_in_the_order_of_asking()
     // neqo's server allows 16 streams at a time.
     assert_eq!(queued(&mut bench), 2000 - 16);
     bench.finish(&mut fetches);
-    fetches.iter().for_each(|fetch| fetch.expect_pattern(10));
+    for fetch in &fetches {
+        fetch.expect_pattern(10);
+    }
     assert_eq!(queued(&mut bench), 0);
     assert_eq!(bench.snapshot().lifetime.connections, 1);
     let paths: Vec<_> = (0..2000).map(|n| format!("/10/{n}")).collect();

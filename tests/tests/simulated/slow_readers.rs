@@ -117,7 +117,9 @@ fn fifty_slow_readers_beside_a_fast_one_neither_slow_it_down_nor_fill_memory() {
     let short = slow.fetches.into_iter().enumerate().filter(|(n, _)| n % 2 == 1);
     let mut short: Vec<_> = short.map(|(_, fetch)| fetch).collect();
     bench.finish(&mut short);
-    short.iter().for_each(|fetch| fetch.expect_pattern(SHORT));
+    for fetch in &short {
+        fetch.expect_pattern(SHORT);
+    }
     bench.run_for(SECOND);
     let snapshot = bench.snapshot();
     assert_eq!((snapshot.transactions(), bench.transactions()), (0, 0));

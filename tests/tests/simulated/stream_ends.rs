@@ -112,7 +112,9 @@ fn d2_18_a_request_that_ends_long_before_its_response_is_freed_with_that() {
         });
         assert_eq!(session(bench).streams, ALLOWED);
         bench.finish(&mut fetches);
-        fetches.iter().for_each(|fetch| assert_eq!(fetch.body(), b"late"));
+        for fetch in &fetches {
+            assert_eq!(fetch.body(), b"late");
+        }
     });
 }
 
@@ -123,7 +125,9 @@ fn d2_19_a_request_that_ends_with_its_head_is_freed() {
     three_times(&mut bench, |bench| {
         let mut fetches = many(bench, &Ask::post("/", ""));
         bench.finish(&mut fetches);
-        fetches.iter().for_each(|fetch| assert_eq!(fetch.body(), b"a body"));
+        for fetch in &fetches {
+            assert_eq!(fetch.body(), b"a body");
+        }
     });
     server.look(|server| {
         assert!(server.connections[0].requests.iter().all(|one| one.fin && one.body == 0));

@@ -27,8 +27,9 @@ fn bench(loss: f64) -> Bench {
 #[track_caller]
 fn assert_lost(bench: &Bench, loss: f64) {
     let counts = bench.network().total_counts();
-    let lost = f64::from(u32::try_from(counts.lost).unwrap());
-    let share = lost / f64::from(u32::try_from(counts.sent).unwrap());
+    let [sent, gone] =
+        [counts.sent, counts.lost].map(|count| f64::from(u32::try_from(count).unwrap()));
+    let share = gone / sent;
     assert!((loss * 0.7..=loss * 1.3).contains(&share), "{share} of the packets were lost");
 }
 

@@ -8,7 +8,7 @@ use transaction::ErrorCode;
 use super::{bench, head, script};
 
 /// What happens. Numbers name a request, or the stream that it may have.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 enum Step {
     Get,
     Post(usize),

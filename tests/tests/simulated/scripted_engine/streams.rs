@@ -192,7 +192,7 @@ fn h8_all_consumers_that_made_space_are_served_and_each_is_queued_once() {
     let streams = (0..READERS as u64).map(|n| StreamId::new(4 * n));
     for stream in streams.clone() {
         script.event(head(stream, 200, false));
-        script.data(stream, &[7; 300_000], true);
+        script.data(stream, &vec![7; 300_000], true);
     }
     // Only what consumers do moves anything from now on.
     script.callback(None);
