@@ -3,7 +3,7 @@
 use std::{
     ffi::OsStr,
     path::Path,
-    process::{ChildStdout, Command},
+    process::{ChildStdout, Command, Stdio},
     time::Duration,
 };
 
@@ -15,6 +15,7 @@ use super::{process::Process, programs, time::DEADLINE};
 #[derive(Debug)]
 pub struct NeckoCommand {
     command: Command,
+    stdin: Option<Stdio>,
 }
 
 /// What a command came to.
@@ -43,7 +44,30 @@ impl NeckoCommand {
         for variable in ["SSLKEYLOGFILE", "QLOGDIR"] {
             command.env_remove(variable);
         }
-        Self { command }
+        Self { command, stdin: None }
+    }
+
+    /// `necko fetch --cacert CA`, in a process that may write no file larger than `kib` KiB.
+    pub fn fetch_with_files_up_to(kib: u64, ca: &Path) -> Self {
+        let mut command = Command::new("sh");
+        // A shell counts in blocks of half a KiB.
+        command.args(["-c", "ulimit -f \"$0\" && exec \"$@\""]).arg((2 * kib).to_string());
+        command.arg(programs::necko()).arg("fetch").arg("--cacert").arg(ca);
+        Self { command, stdin: None }
+    }
+
+    /// Runs in this folder.
+    #[must_use]
+    pub fn in_dir(mut self, dir: &Path) -> Self {
+        self.command.current_dir(dir);
+        self
+    }
+
+    /// Reads this as standard input instead of nothing.
+    #[must_use]
+    pub fn stdin(mut self, stdin: impl Into<Stdio>) -> Self {
+        self.stdin = Some(stdin.into());
+        self
     }
 
     /// `necko fetch --cacert CA`
@@ -74,7 +98,8 @@ impl NeckoCommand {
 
     /// Starts it.
     pub fn start(self) -> RunningNecko {
-        RunningNecko { process: Process::start(self.command) }
+        let stdin = self.stdin.unwrap_or_else(Stdio::null);
+        RunningNecko { process: Process::start_reading(self.command, stdin) }
     }
 
     /// Starts it, and leaves its standard output to the caller.

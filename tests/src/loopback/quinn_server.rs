@@ -12,6 +12,7 @@ use tokio::{runtime, sync::oneshot};
 
 use super::{
     certificates::{Identity, TestCa},
+    quinn_ranges::Resource,
     quinn_service::{ServerEvent, Service},
     time::DEADLINE,
 };
@@ -93,6 +94,11 @@ impl QuinnServer {
     /// Lets one response break off that waits for it.
     pub fn release(&self) {
         self.service.release();
+    }
+
+    /// What `/range/N` is from now on.
+    pub fn set_resource(&self, resource: Resource) {
+        self.service.set_resource(resource);
     }
 
     /// Ends as if its machine had: in the middle of everything, without a farewell.

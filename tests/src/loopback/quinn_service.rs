@@ -3,7 +3,7 @@
 use std::{
     fmt::Write as _,
     future::pending,
-    sync::{Arc, mpsc},
+    sync::{Arc, Mutex, PoisonError, mpsc},
 };
 
 use bytes::{Buf as _, Bytes};
@@ -16,7 +16,7 @@ use quinn::ConnectionError;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{Semaphore, watch};
 
-use super::pattern;
+use super::{pattern, quinn_ranges::Resource};
 
 /// Something that the server saw.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,8 +44,11 @@ pub enum ServerEvent {
 /// | `GET /status/N` | status N and a short text |
 /// | `GET /reset/N` | 200 and N bytes of more, then a reset with `H3_INTERNAL_ERROR`, once it is [released] |
 /// | `GET /short/N` | 200 and N bytes of more, then the end of the stream |
+/// | `GET /range/N` | N bytes of the [resource](Resource), or the range of them that was asked for |
 /// | `POST /echo` | the request's body |
 /// | `POST /post` | its length and its SHA-256 as text |
+/// | `PUT /refuse` | 413 at once, and no more of the body, please |
+/// | `PUT` else | as `/post` |
 /// | else | 404 |
 ///
 /// No body is ever held as a whole, but by `/echo`.
@@ -57,6 +60,7 @@ pub(crate) struct Service {
     together: watch::Sender<u64>,
     /// A permit for each response that may break off.
     released: Semaphore,
+    resource: Mutex<Resource>,
 }
 
 type Stream = RequestStream<h3_quinn::BidiStream<Bytes>, Bytes>;
@@ -64,7 +68,31 @@ type Stream = RequestStream<h3_quinn::BidiStream<Bytes>, Bytes>;
 impl Service {
     /// One that tells what it sees.
     pub(crate) fn new(events: mpsc::Sender<ServerEvent>) -> Self {
-        Self { events, together: watch::Sender::new(0), released: Semaphore::new(0) }
+        let (together, released) = (watch::Sender::new(0), Semaphore::new(0));
+        Self { events, together, released, resource: Mutex::default() }
+    }
+
+    /// What `/range/N` is from now on.
+    pub(crate) fn set_resource(&self, resource: Resource) {
+        *self.resource.lock().unwrap_or_else(PoisonError::into_inner) = resource;
+    }
+
+    async fn send_range(
+        &self,
+        request: &Request<()>,
+        stream: &mut Stream,
+        length: u64,
+    ) -> Result<(), StreamError> {
+        let resource = self.resource.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let answer = resource.answer(request, length);
+        stream.send_response(answer.head).await?;
+        let sent = answer.length.min(resource.stops_after.unwrap_or(u64::MAX));
+        send_pieces(stream, resource.version + answer.first, sent).await?;
+        if sent < answer.length {
+            // It waits for more until it goes.
+            return stream.recv_data().await.map(|_| ()).and(pending().await);
+        }
+        stream.finish().await
     }
 
     /// Lets one response break off that is to.
@@ -140,6 +168,9 @@ impl Service {
                 stream.stop_stream(Code::H3_INTERNAL_ERROR);
                 Ok(())
             }
+            (&Method::GET, Some(length)) if path.starts_with("/range/") => {
+                self.send_range(request, stream, length).await
+            }
             (&Method::GET, Some(length)) => send_pattern(stream, length).await,
             (&Method::GET, None) if path == "/hang" => pending().await,
             (&Method::GET, None) if path == "/headers" => {
@@ -150,6 +181,14 @@ impl Service {
                 respond(stream, StatusCode::OK, &body).await
             }
             (&Method::POST, None) if path == "/post" => {
+                let told = count_and_hash(stream).await?;
+                respond(stream, StatusCode::OK, told.as_bytes()).await
+            }
+            (&Method::PUT, None) if path == "/refuse" => {
+                stream.stop_sending(Code::H3_NO_ERROR);
+                respond(stream, StatusCode::PAYLOAD_TOO_LARGE, b"too much").await
+            }
+            (&Method::PUT, _) => {
                 let told = count_and_hash(stream).await?;
                 respond(stream, StatusCode::OK, told.as_bytes()).await
             }
@@ -171,20 +210,21 @@ async fn respond(stream: &mut Stream, status: StatusCode, body: &[u8]) -> Result
 
 async fn send_pattern(stream: &mut Stream, length: u64) -> Result<(), StreamError> {
     stream.send_response(head(StatusCode::OK, length)).await?;
-    send_pieces(stream, length).await?;
+    send_pieces(stream, 0, length).await?;
     stream.finish().await
 }
 
 /// A body that is a kilobyte shorter than its head says, without an end.
 async fn send_short(stream: &mut Stream, length: u64) -> Result<(), StreamError> {
     stream.send_response(head(StatusCode::OK, length + 1000)).await?;
-    send_pieces(stream, length).await
+    send_pieces(stream, 0, length).await
 }
 
-async fn send_pieces(stream: &mut Stream, length: u64) -> Result<(), StreamError> {
+/// So many bytes of the pattern, from `start` on.
+async fn send_pieces(stream: &mut Stream, start: u64, length: u64) -> Result<(), StreamError> {
     let mut sent = 0;
     while sent < length {
-        let piece = pattern::piece(sent, length - sent);
+        let piece = pattern::piece(start + sent, length - sent);
         stream.send_data(Bytes::from_static(piece)).await?;
         sent += piece.len() as u64;
     }
