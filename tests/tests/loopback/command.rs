@@ -58,7 +58,7 @@ fn several_urls_share_a_connection_and_each_has_its_file() {
         command = command.arg(server.url(&format!("/bytes/{}", n * 100_003)));
         command = command.arg("-o").arg(file(n));
     }
-    let finished = command.run().expect_success();
+    let finished = command.arg("-Z").run().expect_success();
     let lines: Vec<_> = finished.stderr.lines().collect();
     assert_eq!(lines.len(), 21, "a line for each, and one for all: {}", finished.stderr);
     assert!(lines[20].starts_with("20 transfers, "), "{}", finished.stderr);
