@@ -477,3 +477,18 @@ fn a_folder_that_takes_no_files_is_told() {
     client.close();
     assert_nothing_left(&server);
 }
+
+/// The end of the stream inside of a frame. The engine does not tell the server of it, so it is the
+/// length that was announced which shows that something is missing.
+/// Source: <https://github.com/benoitc/erlang_quic/pull/244>.
+#[test]
+fn d2_27_a_body_that_ends_inside_of_a_frame_is_caught_by_its_length() {
+    let server = server();
+    let mut client = server.client();
+    let stream = client.request("PUT", "/f", &[("content-length", "100")], false);
+    // DATA, a hundred bytes, of which ten are sent.
+    client.quic.stream_send(stream, b"\x00\x40\x640123456789", true).unwrap();
+    assert_eq!(client.answer(stream).status(), 400);
+    client.close();
+    assert_nothing_left(&server);
+}
