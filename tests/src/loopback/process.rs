@@ -2,7 +2,7 @@
 
 use std::{
     io::Read,
-    process::{Child, ChildStdout, Command, ExitStatus, Stdio},
+    process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread::{self, JoinHandle},
     time::Duration,
@@ -33,7 +33,7 @@ impl Process {
 
     /// Starts a program in this process's environment.
     pub(crate) fn start_as_it_is(command: Command) -> Self {
-        let (mut process, pipe) = Self::spawn(command);
+        let (mut process, pipe) = Self::spawn(command, Stdio::null());
         process.stdout = Capture::start(pipe);
         process
     }
@@ -41,12 +41,21 @@ impl Process {
     /// Starts a program whose standard output is the caller's to read: what would be too long to keep.
     pub fn start_streaming(mut command: Command) -> (Self, ChildStdout) {
         clean(&mut command);
-        Self::spawn(command)
+        Self::spawn(command, Stdio::null())
     }
 
-    fn spawn(mut command: Command) -> (Self, ChildStdout) {
+    /// Starts a program whose standard input the caller writes.
+    pub fn start_feeding(mut command: Command) -> (Self, ChildStdin) {
+        clean(&mut command);
+        let (mut process, pipe) = Self::spawn(command, Stdio::piped());
+        process.stdout = Capture::start(pipe);
+        let stdin = process.child.stdin.take().expect("it is a pipe");
+        (process, stdin)
+    }
+
+    fn spawn(mut command: Command, stdin: Stdio) -> (Self, ChildStdout) {
         let name = command.get_program().to_string_lossy().into_owned();
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("starting {name}: {error}"));
         let stdout = child.stdout.take().expect("it is a pipe");
         let stderr = Capture::start(child.stderr.take().expect("it is a pipe"));
