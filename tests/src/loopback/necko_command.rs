@@ -3,7 +3,7 @@
 use std::{
     ffi::OsStr,
     path::Path,
-    process::{ChildStdout, Command, Stdio},
+    process::{ChildStdin, ChildStdout, Command, Stdio},
     time::Duration,
 };
 
@@ -106,6 +106,12 @@ impl NeckoCommand {
     pub fn start_streaming(self) -> (RunningNecko, ChildStdout) {
         let (process, stdout) = Process::start_streaming(self.command);
         (RunningNecko { process }, stdout)
+    }
+
+    /// Starts it, and leaves its standard input to the caller.
+    pub fn start_feeding(self) -> (RunningNecko, ChildStdin) {
+        let (process, stdin) = Process::start_feeding(self.command);
+        (RunningNecko { process }, stdin)
     }
 
     /// Runs it to its end.

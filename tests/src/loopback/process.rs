@@ -2,7 +2,7 @@
 
 use std::{
     io::Read,
-    process::{Child, ChildStdout, Command, ExitStatus, Stdio},
+    process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread::{self, JoinHandle},
     time::Duration,
@@ -50,6 +50,15 @@ impl Process {
         let (mut process, pipe) = Self::spawn(command, stdin);
         process.stdout = Capture::start(pipe);
         process
+    }
+
+    /// Starts a program whose standard input the caller writes.
+    pub fn start_feeding(mut command: Command) -> (Self, ChildStdin) {
+        clean(&mut command);
+        let (mut process, pipe) = Self::spawn(command, Stdio::piped());
+        process.stdout = Capture::start(pipe);
+        let stdin = process.child.stdin.take().expect("it is a pipe");
+        (process, stdin)
     }
 
     fn spawn(mut command: Command, stdin: Stdio) -> (Self, ChildStdout) {
