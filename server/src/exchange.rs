@@ -485,8 +485,16 @@ impl Exchange {
             if upload.readable {
                 *budget = budget.saturating_sub(EMPTY_FRAME);
                 self.guard.on_empty_frame(self.now);
-                self.readable.push_back(stream);
+                self.stand_in_line(stream);
             }
+        }
+    }
+
+    /// Has a stream read, in its turn. It may stand in line already: a worker's reply comes while there is
+    /// room for more as well. Twice in line, its bytes would count twice.
+    fn stand_in_line(&mut self, stream: u64) {
+        if !self.readable.contains(&stream) {
+            self.readable.push_back(stream);
         }
     }
 
@@ -499,7 +507,7 @@ impl Exchange {
                 continue;
             };
             match upload.on_done(done, intake.allowance(), disk) {
-                Next::GoOn if upload.readable => self.readable.push_back(stream),
+                Next::GoOn if upload.readable => self.stand_in_line(stream),
                 Next::GoOn => {}
                 Next::Stored(stored) => {
                     let priority = upload.priority;
