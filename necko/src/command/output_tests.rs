@@ -4,6 +4,7 @@ use std::{
 };
 
 use super::*;
+use crate::command::part::{Note, Paths};
 
 /// A directory of its own for each test.
 struct Directory(PathBuf);
@@ -124,4 +125,24 @@ fn a_long_name_still_has_room_for_a_temporary_one() {
     let name = "n".repeat(255);
     open(&directory.0.join(&name), &unfinished).unwrap().finish().unwrap();
     assert_eq!(directory.names(), [name]);
+}
+
+#[test]
+fn a_part_that_ends_before_the_total_is_18_and_stays_a_part() {
+    let directory = Directory::new("total");
+    let paths = Paths::of(&directory.0.join("body"));
+    let note = Note { url: String::new(), validator: Some("\"1\"".into()), total: Some(6) };
+    let mut sink = Sink::part(paths.begin(&note).unwrap(), 0, Some(6));
+    sink.write(b"abc").unwrap();
+    let failure = sink.finish().unwrap_err();
+    assert_eq!(failure.code, ExitCode::PartialTransfer);
+    assert!(failure.to_string().contains("up to 3 of 6"), "{failure}");
+    assert_eq!(directory.names(), ["body.part", "body.part.of"]);
+    let (mut part, _) = paths.present().unwrap().unwrap();
+    part.go_on_at(3).unwrap();
+    let mut sink = Sink::part(part, 3, Some(6));
+    sink.write(b"def").unwrap();
+    sink.finish().unwrap();
+    assert_eq!(directory.names(), ["body"]);
+    assert_eq!(fs::read(directory.0.join("body")).unwrap(), b"abcdef");
 }

@@ -53,7 +53,7 @@ pub const MINUTE: Duration = Duration::from_mins(1);
 ///    *while its service runs on* (not for scripted engines, which close only when their script says so);
 /// 2. shuts the client down, and looks again;
 /// 3. asks witnesses that the snapshot doesn't know: engines are counted by their own drop, transactions
-///    by something in their request bodies, parts and jobs by their `Arc`s.
+///    by something in their request heads, parts and jobs by their `Arc`s.
 pub struct Bench {
     pub(super) nodes: Nodes,
     pub(super) witnesses: Witnesses,
@@ -149,7 +149,7 @@ impl Bench {
         self.ask_with(ask, None)
     }
 
-    /// Sends a request with a body that is not in memory. (It has no witness of its transaction.)
+    /// Sends a request with a body that is not in memory.
     pub fn upload(&mut self, path: &str, body: RequestBody) -> Fetch {
         self.ask_with(Ask::new(Method::POST, path), Some(body))
     }
