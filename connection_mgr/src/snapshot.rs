@@ -13,6 +13,10 @@ pub struct Snapshot {
     pub entries: Vec<EntrySnapshot>,
     /// Connection handles alive, counted by their own constructor and drop.
     pub handles: usize,
+    /// Connections that other hosts might join.
+    pub coalescable: usize,
+    /// Entries that wait for room for a connection.
+    pub starved: usize,
     /// What was, over the whole life of the manager.
     pub lifetime: Lifetime,
 }
@@ -45,6 +49,8 @@ impl Snapshot {
         check("wake-ups", self.service.wakers);
         check("jobs in flight", self.service.jobs_in_flight);
         check("connection entries", self.entries.len());
+        check("entries that wait for room", self.starved);
+        check("connections that can be joined", self.coalescable);
         check("connection handles", self.handles);
         if left.is_empty() { Ok(()) } else { Err(format!("still alive: {}", left.join(", "))) }
     }
@@ -59,7 +65,13 @@ pub struct EntrySnapshot {
     pub pending: usize,
     /// A name is being looked up.
     pub resolving: bool,
-    /// Its connections: the active one first.
+    /// A certificate is being verified, to join another host's connection.
+    pub joining: bool,
+    /// It has joined another host's connection.
+    pub coalesced: bool,
+    /// It waits for room for a connection.
+    pub starved: bool,
+    /// Its connections: the active ones, the idle ones, the draining ones.
     pub connections: Vec<ConnectionSnapshot>,
 }
 
@@ -77,8 +89,10 @@ impl EntrySnapshot {
 pub struct ConnectionSnapshot {
     /// The peer's address.
     pub peer: String,
-    /// On the active list (else draining).
+    /// On the active list.
     pub active: bool,
+    /// On the idle list (if neither: draining).
+    pub idle: bool,
     /// Its session, until it is closed.
     pub session: Option<SessionSnapshot>,
 }

@@ -15,7 +15,9 @@ use std::{
     time::Duration,
 };
 
-use connection_mgr::{ConnectionInfo, ConnectionMgr, Event, Parts, Resolve, Snapshot};
+use connection_mgr::{
+    ConnectionInfo, ConnectionLimits, ConnectionMgr, Event, Parts, Resolve, Snapshot,
+};
 use http::{HeaderMap, Method, StatusCode};
 use http3_session::{
     CertificateVerifier, CloseReason, Http3Event, Http3Settings, StreamId, VerificationError,
@@ -78,6 +80,12 @@ impl Fixture {
             verifier: Arc::new(Verifier),
             resolver: Arc::new(Hosts),
             settings: Http3Settings::default(),
+            // Time passes in steps of half a minute here.
+            limits: ConnectionLimits {
+                connect_timeout: 60 * 60 * SECOND,
+                ..ConnectionLimits::default()
+            },
+            others: None,
         });
         let stack = Stack::new(network, Limits::default(), mgr).expect("a simulated service");
         Self { simulation, stack, scripts, next_id: 0 }
@@ -89,10 +97,11 @@ impl Fixture {
         let head = RequestHead::new(Method::GET, "https", host, &path, &HeaderMap::new());
         let (transaction, response) = HttpTransaction::new(
             TransactionId(self.next_id),
+            ConnectionInfo::new(host, 443),
             head.expect("valid"),
             RequestBody::Empty,
         );
-        let event = Event::NewTransaction(ConnectionInfo::new(host, 443), transaction);
+        let event = Event::NewTransaction(transaction);
         assert!(self.stack.poster().submit(event).is_ok());
         response
     }

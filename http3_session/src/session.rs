@@ -376,6 +376,21 @@ impl<H> Http3Session<H> {
         self.core.error.as_ref()
     }
 
+    /// Whether it holds its connection's handle.
+    pub fn holds_handle(&self) -> bool {
+        self.handle.is_some()
+    }
+
+    /// Whether no request is on it.
+    pub fn is_unused(&self) -> bool {
+        self.core.streams.is_empty()
+    }
+
+    /// The server's certificates in DER, its own first; none before the handshake.
+    pub fn peer_certificates(&self) -> Vec<Vec<u8>> {
+        self.engine.peer_certificates()
+    }
+
     // Figures.
 
     /// What is alive in this session.

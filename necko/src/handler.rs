@@ -13,7 +13,7 @@ use connection_mgr::{ConnectionMgr, Event, Parts, Snapshot, Target};
 use http::Method;
 use neqo_glue::NeqoHttp3ConnFactory;
 use socket_transport::{Limits, Network, Poster, Refused, SocketTransportService};
-use transaction::{HttpTransaction, NetError, PendingResponse, TransactionId};
+use transaction::{HttpTransaction, NetError, PendingResponse, TabId, TransactionId};
 
 use crate::{request::Request, settings::Settings};
 
@@ -59,10 +59,12 @@ impl HttpHandler {
     /// # Errors
     /// The request can't be sent as it is, too many wait already, or the handler is shut down.
     pub fn fetch(&self, request: Request) -> Result<PendingResponse, NetError> {
+        let class = request.class_of_service();
         let (info, head, body) = request.into_parts()?;
         let id = TransactionId(self.next_id.fetch_add(1, Ordering::Relaxed));
-        let (transaction, response) = HttpTransaction::new(id, head, body);
-        self.submit(Event::NewTransaction(info, transaction))?;
+        let (mut transaction, response) = HttpTransaction::new(id, info, head, body);
+        transaction.set_class_of_service(class);
+        self.submit(Event::NewTransaction(transaction))?;
         Ok(response)
     }
 
@@ -87,6 +89,45 @@ impl HttpHandler {
     /// The handler is shut down, or overloaded.
     pub fn close_persistent_connections(&self) -> Result<(), NetError> {
         self.submit(Event::ClosePersistentConnections)
+    }
+
+    /// Makes a connection for `request` ahead of time, if none is there: its name is looked up and its
+    /// handshake done when it is sent. Nothing of the request is sent now. Nothing tells whether it worked.
+    ///
+    /// # Errors
+    /// The handler is shut down, or overloaded.
+    pub fn speculative_connect(&self, request: &Request) -> Result<(), NetError> {
+        self.submit(Event::SpeculativeConnect(request.connection_info()))
+    }
+
+    /// Says which tab the user looks at: what waits for it goes first.
+    ///
+    /// # Errors
+    /// The handler is shut down, or overloaded.
+    pub fn set_current_tab(&self, tab: TabId) -> Result<(), NetError> {
+        self.submit(Event::CurrentTab(tab))
+    }
+
+    /// The machine is on another network: what runs goes on if it can, what comes connects anew.
+    ///
+    /// # Errors
+    /// The handler is shut down, or overloaded.
+    pub fn network_changed(&self) -> Result<(), NetError> {
+        self.submit(Event::NetworkChanged)
+    }
+
+    /// Goes offline or online. Offline every request fails, those in flight at once, except for those to
+    /// this machine itself.
+    pub fn set_offline(&self, offline: bool) {
+        self.poster.set_offline(offline);
+    }
+
+    /// Ends every request with [`NetError::Aborted`] and closes every connection; then goes on.
+    ///
+    /// # Errors
+    /// The handler is shut down, or overloaded.
+    pub fn abort_all_connections(&self) -> Result<(), NetError> {
+        self.submit(Event::AbortAllConnections)
     }
 
     fn submit(&self, event: Event) -> Result<(), NetError> {
@@ -135,6 +176,8 @@ fn socket_thread(
         verifier,
         resolver: settings.resolver,
         settings: settings.http3,
+        limits: settings.connections,
+        others: None,
     });
     if started.send(Ok(service.poster())).is_ok()
         && let Err(error) = service.run(&mut mgr)

@@ -25,7 +25,8 @@ mod settings;
 mod verifier;
 
 pub use connection_mgr::{
-    ConnectionSnapshot, EntrySnapshot, Lifetime, Resolve, Snapshot, SystemResolver,
+    ConnectionLimits, ConnectionSnapshot, EntrySnapshot, Lifetime, Resolve, Snapshot,
+    SystemResolver,
 };
 pub use handler::HttpHandler;
 pub use http3_session::{
@@ -36,7 +37,8 @@ pub use request::Request;
 pub use resolver::FixedAddresses;
 pub use settings::{Settings, Verification};
 pub use transaction::{
-    BodyWriter, CertificateProblem, ErrorCode, Fault, NetError, PendingResponse, Priority,
-    RequestBody, RequestHead, Response, ResponseBody, ResponseHead, TimeoutPhase,
+    BodyWriter, CertificateProblem, ClassOfService, ErrorCode, Fault, Isolation, NetError,
+    PendingResponse, Priority, RequestBody, RequestHead, Response, ResponseBody, ResponseHead,
+    TabId, TimeoutPhase,
 };
 pub use verifier::{AcceptAnyCertificate, RootVerifier};

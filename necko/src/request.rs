@@ -1,8 +1,9 @@
 //! Requests, from a URL.
 
-use connection_mgr::ConnectionInfo;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
-use transaction::{NetError, Priority, RequestBody, RequestHead};
+use transaction::{
+    ClassOfService, ConnectionInfo, Isolation, NetError, Priority, RequestBody, RequestHead,
+};
 use url::Url;
 
 /// A request that is being put together.
@@ -21,6 +22,8 @@ pub struct Request {
     without: Vec<HeaderName>,
     body: RequestBody,
     priority: Priority,
+    isolation: Isolation,
+    class: ClassOfService,
 }
 
 impl Request {
@@ -49,6 +52,8 @@ impl Request {
             without: Vec::new(),
             body: RequestBody::Empty,
             priority: Priority::default(),
+            isolation: Isolation::default(),
+            class: ClassOfService::default(),
         })
     }
 
@@ -61,6 +66,8 @@ impl Request {
             without: self.without.clone(),
             body: self.body.try_clone()?,
             priority: self.priority,
+            isolation: self.isolation.clone(),
+            class: self.class,
         })
     }
 
@@ -99,6 +106,21 @@ impl Request {
         self
     }
 
+    /// Keeps it apart from requests of other contexts, sites or without credentials: they never share a
+    /// connection.
+    #[must_use]
+    pub fn isolation(mut self, isolation: Isolation) -> Self {
+        self.isolation = isolation;
+        self
+    }
+
+    /// Says where it stands among those that wait for a connection.
+    #[must_use]
+    pub fn class(mut self, class: ClassOfService) -> Self {
+        self.class = class;
+        self
+    }
+
     /// The method.
     pub fn method(&self) -> &Method {
         &self.method
@@ -134,10 +156,21 @@ impl Request {
 
     /// What goes to the connection manager.
     pub(crate) fn into_parts(self) -> Result<(ConnectionInfo, RequestHead, RequestBody), NetError> {
+        Ok((self.connection_info(), self.head()?, self.body))
+    }
+
+    /// Where it stands in the queue.
+    pub(crate) fn class_of_service(&self) -> ClassOfService {
+        self.class
+    }
+
+    /// Where it goes.
+    pub(crate) fn connection_info(&self) -> ConnectionInfo {
         let host = self.url.host_str().unwrap_or_default();
         let host = host.trim_start_matches('[').trim_end_matches(']');
-        let info = ConnectionInfo::new(host, self.url.port_or_known_default().unwrap_or(443));
-        Ok((info, self.head()?, self.body))
+        let mut info = ConnectionInfo::new(host, self.url.port_or_known_default().unwrap_or(443));
+        info.isolation = self.isolation.clone();
+        info
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use connection_mgr::{Resolve, SystemResolver};
+use connection_mgr::{ConnectionLimits, Resolve, SystemResolver};
 use http3_session::{CertificateVerifier, Http3Settings};
 use transaction::NetError;
 
@@ -46,6 +46,8 @@ pub struct Settings {
     pub resolver: Arc<dyn Resolve>,
     /// The engine's knobs.
     pub http3: Http3Settings,
+    /// How many connections there may be, and how long one may take to be made.
+    pub connections: ConnectionLimits,
     /// How many requests may wait to be taken by the socket thread.
     pub max_submissions: usize,
 }
@@ -56,6 +58,7 @@ impl Default for Settings {
             verification: Verification::default(),
             resolver: Arc::new(SystemResolver),
             http3: Http3Settings::default(),
+            connections: ConnectionLimits::default(),
             max_submissions: 4096,
         }
     }

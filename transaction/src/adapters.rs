@@ -94,8 +94,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        Closed, HttpTransaction, NetError, RequestBody, RequestHead, ResponseHead, Sending,
-        TransactionId, Writing,
+        Closed, ConnectionInfo, HttpTransaction, NetError, RequestBody, RequestHead, ResponseHead,
+        Sending, TransactionId, Writing,
     };
 
     /// What is ready without waiting.
@@ -110,7 +110,8 @@ mod tests {
     fn begun(body: RequestBody) -> (Box<HttpTransaction>, ResponseBody) {
         let fields = HeaderMap::new();
         let head = RequestHead::new(Method::POST, "https", "necko.test", "/", &fields).unwrap();
-        let (mut transaction, response) = HttpTransaction::new(TransactionId(1), head, body);
+        let info = ConnectionInfo::new("necko.test", 443);
+        let (mut transaction, response) = HttpTransaction::new(TransactionId(1), info, head, body);
         let head = ResponseHead {
             status: StatusCode::OK,
             version: Version::HTTP_3,

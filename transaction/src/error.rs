@@ -98,6 +98,8 @@ pub enum Fault {
 /// What a connection was doing when its time ran out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TimeoutPhase {
+    /// The name was looked up.
+    Resolve,
     /// No handshake was completed.
     Connect,
     /// Connected, but the peer fell silent for the idle timeout.
@@ -107,6 +109,7 @@ pub enum TimeoutPhase {
 impl fmt::Display for TimeoutPhase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Resolve => "while looking up the name: the resolver did not answer",
             Self::Connect => "while connecting: the server did not answer",
             Self::Idle => "after the connection was made: the server fell silent",
         })
@@ -186,6 +189,10 @@ pub enum NetError {
         /// The code of its `RESET_STREAM` or `STOP_SENDING`.
         code: ErrorCode,
     },
+    /// 421: the server is not the one to ask. Never delivered: the request goes to a fresh connection, and
+    /// a second 421 is delivered as the response that it is.
+    #[error("the server says that the request was not meant for it")]
+    MisdirectedRequest,
     /// `NS_ERROR_NET_PARTIAL_TRANSFER`: the response broke off. What arrived could be read.
     #[error("the response broke off after {received} bytes{}: {reason}", of(*expected))]
     PartialTransfer {
@@ -285,6 +292,7 @@ impl NetError {
             | Self::NetTimeout(_)
             | Self::NetReset { .. } => Fault::Network,
             Self::NetInterrupt { .. }
+            | Self::MisdirectedRequest
             | Self::PartialTransfer { .. }
             | Self::MalformedResponse(_)
             | Self::Http3Protocol { .. }

@@ -10,10 +10,10 @@
 use std::{fmt, sync::Arc, task::Waker};
 
 use bytes::BytesMut;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, Method, StatusCode};
 
 use crate::{
-    RequestBody,
+    ClassOfService, ConnectionInfo, RequestBody,
     body::{BodyRead, BodyReader, Next},
     consumer::PendingResponse,
     error::{Fault, NetError},
@@ -90,11 +90,16 @@ pub enum Closed {
 /// never waits for ever.
 pub struct HttpTransaction {
     id: TransactionId,
+    /// Where it goes; it keeps this through restarts, on whichever connection they were.
+    info: ConnectionInfo,
+    class: ClassOfService,
     head: RequestHead,
     body: BodyReader,
     exchange: Arc<Exchange>,
     progress: Progress,
     attempts: u32,
+    /// A server said that it is not the one to ask (421); that is believed once.
+    misdirected: bool,
     /// The unused rest of the last segment of the pipe.
     segment: BytesMut,
 }
@@ -130,17 +135,21 @@ impl HttpTransaction {
     /// Makes an exchange: the half for the socket thread and the half for the application.
     pub fn new(
         id: TransactionId,
+        info: ConnectionInfo,
         head: RequestHead,
         body: RequestBody,
     ) -> (Box<Self>, PendingResponse) {
         let exchange = Exchange::new();
         let transaction = Self {
             id,
+            info,
+            class: ClassOfService::default(),
             head,
             body: BodyReader::new(body, &exchange),
             exchange: Arc::clone(&exchange),
             progress: Progress::default(),
             attempts: 1,
+            misdirected: false,
             segment: BytesMut::new(),
         };
         (Box::new(transaction), PendingResponse::new(exchange))
@@ -149,6 +158,26 @@ impl HttpTransaction {
     /// Its number.
     pub fn id(&self) -> TransactionId {
         self.id
+    }
+
+    /// Where it goes.
+    pub fn connection_info(&self) -> &ConnectionInfo {
+        &self.info
+    }
+
+    /// Where it stands in the queue for a connection.
+    pub fn class_of_service(&self) -> ClassOfService {
+        self.class
+    }
+
+    /// Says where it is to stand in the queue; to be called before it is submitted.
+    pub fn set_class_of_service(&mut self, class: ClassOfService) {
+        self.class = class;
+    }
+
+    /// Whether a server refused it as not meant for it: it is to go to a fresh connection of its own origin.
+    pub fn was_misdirected(&self) -> bool {
+        self.misdirected
     }
 
     /// What is asked for.
@@ -241,6 +270,9 @@ impl HttpTransaction {
         if head.is_interim() {
             return self.note_interim_head(head);
         }
+        if head.status == StatusCode::MISDIRECTED_REQUEST && self.may_go_to_another_connection() {
+            return Err(NetError::MisdirectedRequest);
+        }
         self.progress.body_expected =
             head.body_length(self.head.method()).map_err(NetError::MalformedResponse)?;
         self.progress.received = Received::Head;
@@ -314,6 +346,7 @@ impl HttpTransaction {
         let end = match reason {
             Ok(()) => self.complete(),
             Err(error) if self.may_restart(&error) => {
+                self.misdirected |= error == NetError::MisdirectedRequest;
                 self.restart();
                 return Closed::Restart(self);
             }
@@ -383,8 +416,15 @@ impl HttpTransaction {
                 unseen && *code == crate::ErrorCode::REQUEST_REJECTED
             }
             NetError::NetReset { .. } => unseen && harmless,
+            // The server did not act on it (RFC 9110 §15.5.20).
+            NetError::MisdirectedRequest => unseen,
             _ => false,
         }
+    }
+
+    /// Whether a 421 is a reason to ask again elsewhere; else it is an answer like others.
+    fn may_go_to_another_connection(&self) -> bool {
+        !self.misdirected && self.may_restart(&NetError::MisdirectedRequest)
     }
 
     fn restart(&mut self) {

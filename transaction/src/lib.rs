@@ -22,6 +22,8 @@
 #[cfg(any(feature = "futures-io", feature = "http-body"))]
 mod adapters;
 pub mod body;
+mod class_of_service;
+mod connection_info;
 pub mod consumer;
 pub mod error;
 pub mod exchange;
@@ -30,6 +32,8 @@ mod http_transaction;
 pub mod pipe;
 
 pub use body::{BodyRead, BodyWriter, RequestBody};
+pub use class_of_service::{ClassOfService, TabId};
+pub use connection_info::{AddressFamily, Alpn, ConnectionInfo, Isolation, Route};
 pub use consumer::{PendingResponse, Response, ResponseBody};
 pub use error::{CertificateProblem, ErrorCode, Fault, NetError, TimeoutPhase};
 pub use exchange::Wishes;

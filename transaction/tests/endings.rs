@@ -4,6 +4,7 @@
 
 use std::{
     future::Future,
+    io::Write as _,
     pin::pin,
     sync::{
         Arc,
@@ -14,8 +15,8 @@ use std::{
 
 use http::{HeaderMap, Method, StatusCode, Version};
 use transaction::{
-    Closed, ErrorCode, HttpTransaction, NetError, PendingResponse, RequestBody, RequestHead,
-    ResponseHead, TransactionId, Writing,
+    Closed, ConnectionInfo, ErrorCode, HttpTransaction, NetError, PendingResponse, RequestBody,
+    RequestHead, ResponseHead, TransactionId, Writing,
 };
 
 /// A waker that is counted: how often it was woken, and, by its `Arc`, how many hold it.
@@ -45,7 +46,8 @@ fn poll<F: Future>(future: F, count: &Arc<Count>) -> Poll<F::Output> {
 
 fn exchange() -> (Box<HttpTransaction>, PendingResponse) {
     let head = RequestHead::new(Method::GET, "https", "necko.test", "/", &HeaderMap::new());
-    HttpTransaction::new(TransactionId(1), head.unwrap(), RequestBody::Empty)
+    let info = ConnectionInfo::new("necko.test", 443);
+    HttpTransaction::new(TransactionId(1), info, head.unwrap(), RequestBody::Empty)
 }
 
 fn head(status: u16) -> ResponseHead {
@@ -221,4 +223,32 @@ fn assert_partial(response: PendingResponse, bytes: u64) {
         panic!("{error:?}")
     };
     assert_eq!(received, bytes);
+}
+
+#[test]
+fn t11_a_misdirected_request_goes_again_once_and_a_second_421_is_delivered() {
+    let (mut transaction, response) = exchange();
+    let error = transaction.set_response_head(head(421)).unwrap_err();
+    assert_eq!(error, NetError::MisdirectedRequest);
+    let Closed::Restart(mut transaction) = transaction.close(Err(error)) else {
+        panic!("nobody saw anything of it: it may go again")
+    };
+    assert!(transaction.was_misdirected());
+    transaction.set_response_head(head(421)).unwrap();
+    assert!(matches!(transaction.close(Ok(())), Closed::Finished));
+    assert_eq!(response.wait().unwrap().status(), 421);
+}
+
+#[test]
+fn t11_a_421_is_delivered_when_the_body_can_not_be_sent_again() {
+    let request = RequestHead::new(Method::POST, "https", "necko.test", "/", &HeaderMap::new());
+    let (mut writer, body) = RequestBody::pipe(None);
+    let info = ConnectionInfo::new("necko.test", 443);
+    let (mut transaction, response) =
+        HttpTransaction::new(TransactionId(1), info, request.unwrap(), body);
+    writer.write_all(b"once").unwrap();
+    transaction.read_segments(|bytes| Ok(bytes.len())).unwrap();
+    transaction.set_response_head(head(421)).unwrap();
+    drop(transaction);
+    assert_eq!(response.wait().unwrap().status(), 421);
 }

@@ -5,7 +5,8 @@ use http::{HeaderMap, Method};
 use proptest::prelude::*;
 use streams::{ActivateError, SessionIo};
 use transaction::{
-    ErrorCode, HttpTransaction, NetError, RequestBody, RequestHead, TransactionId, Writing,
+    ConnectionInfo, ErrorCode, HttpTransaction, NetError, RequestBody, RequestHead, TransactionId,
+    Writing,
 };
 
 use super::*;
@@ -70,7 +71,8 @@ fn stream(number: usize) -> Http3Stream {
     let head =
         RequestHead::new(Method::GET, "https", "necko.test", "/", &HeaderMap::new()).unwrap();
     let id = TransactionId(number as u64);
-    Http3Stream::new(HttpTransaction::new(id, head, RequestBody::Empty).0)
+    let info = ConnectionInfo::new("necko.test", 443);
+    Http3Stream::new(HttpTransaction::new(id, info, head, RequestBody::Empty).0)
 }
 
 /// A stream as the model knows it.

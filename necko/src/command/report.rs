@@ -60,6 +60,9 @@ fn remedy(error: &NetError) -> Option<&'static str> {
         NetError::ConnectionRefused { .. } => {
             "check host and port, and that the server speaks HTTP/3 (QUIC over UDP)"
         }
+        NetError::NetTimeout(TimeoutPhase::Resolve) => {
+            "check the resolver, or give the address with --resolve HOST:PORT:ADDR"
+        }
         NetError::NetTimeout(TimeoutPhase::Connect) => {
             "the server may not speak HTTP/3, or a firewall may drop UDP on this port"
         }

@@ -1,7 +1,7 @@
 use std::io::Read as _;
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
-use transaction::{PendingResponse, RequestBody, RequestHead, TransactionId};
+use transaction::{ConnectionInfo, PendingResponse, RequestBody, RequestHead, TransactionId};
 
 use super::*;
 
@@ -52,7 +52,8 @@ impl SessionIo for Fake {
 fn stream(method: Method, body: impl Into<RequestBody>) -> (Http3Stream, PendingResponse) {
     let head =
         RequestHead::new(method, "https", "example.org", "/", &HeaderMap::new()).expect("valid");
-    let (transaction, response) = HttpTransaction::new(TransactionId(1), head, body.into());
+    let info = ConnectionInfo::new("example.org", 443);
+    let (transaction, response) = HttpTransaction::new(TransactionId(1), info, head, body.into());
     (Http3Stream::new(transaction), response)
 }
 

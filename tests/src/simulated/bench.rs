@@ -155,10 +155,9 @@ impl Bench {
     }
 
     fn ask_with(&mut self, ask: Ask, body: Option<RequestBody>) -> Fetch {
-        let (info, transaction, fetch) =
-            ask.into_transaction(self.next_id, &self.transactions, body);
+        let (transaction, fetch) = ask.into_transaction(self.next_id, &self.transactions, body);
         self.next_id += 1;
-        self.submit(Event::NewTransaction(info, transaction));
+        self.submit(Event::NewTransaction(transaction));
         fetch
     }
 

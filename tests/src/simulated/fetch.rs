@@ -8,11 +8,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use connection_mgr::ConnectionInfo;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use transaction::{
-    HttpTransaction, NetError, PendingResponse, Priority, RequestBody, RequestHead, ResponseBody,
-    ResponseHead, TransactionId,
+    ClassOfService, ConnectionInfo, HttpTransaction, Isolation, NetError, PendingResponse,
+    Priority, RequestBody, RequestHead, ResponseBody, ResponseHead, TransactionId,
 };
 
 use super::{HOST, PORT};
@@ -29,6 +28,8 @@ pub struct Ask {
     headers: HeaderMap,
     body: Bytes,
     checked: bool,
+    isolation: Isolation,
+    class: ClassOfService,
 }
 
 impl Ask {
@@ -42,6 +43,8 @@ impl Ask {
             headers: HeaderMap::new(),
             body: Bytes::new(),
             checked: false,
+            isolation: Isolation::default(),
+            class: ClassOfService::default(),
         }
     }
 
@@ -65,6 +68,16 @@ impl Ask {
         Self { port, ..self }
     }
 
+    /// Kept apart from others.
+    pub fn isolated(self, isolation: Isolation) -> Self {
+        Self { isolation, ..self }
+    }
+
+    /// With a place in the queue.
+    pub fn class(self, class: ClassOfService) -> Self {
+        Self { class, ..self }
+    }
+
     /// With a header field.
     pub fn header(mut self, name: &'static str, value: &str) -> Self {
         let value = HeaderValue::from_str(value).expect("a value");
@@ -84,7 +97,7 @@ impl Ask {
         id: u64,
         witness: &Arc<()>,
         other_body: Option<RequestBody>,
-    ) -> (ConnectionInfo, Box<HttpTransaction>, Fetch) {
+    ) -> (Box<HttpTransaction>, Fetch) {
         let authority = format!("{}:{}", self.host, self.port);
         let mut headers = self.headers;
         let value = HeaderValue::from_maybe_shared(Bytes::from_owner(Witness(Arc::clone(witness))));
@@ -93,11 +106,13 @@ impl Ask {
             .expect("a valid request");
         drop(headers);
         let body = other_body.unwrap_or_else(|| self.body.into());
-        let (transaction, response) = HttpTransaction::new(TransactionId(id), head, body);
-        let info = ConnectionInfo::new(&self.host, self.port);
+        let mut info = ConnectionInfo::new(&self.host, self.port);
+        info.isolation = self.isolation;
+        let (mut transaction, response) = HttpTransaction::new(TransactionId(id), info, head, body);
+        transaction.set_class_of_service(self.class);
         let arrived =
             if self.checked { Arrived::Checked(Check::new()) } else { Arrived::Kept(Vec::new()) };
-        (info, transaction, Fetch::new(self.path, response, arrived))
+        (transaction, Fetch::new(self.path, response, arrived))
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use connection_mgr::{ConnectionMgr, Parts};
+use connection_mgr::{ConnectionLimits, ConnectionMgr, Parts};
 use http3_session::{
     CertificateVerifier, Http3ConnFactory, Http3Settings, VerificationError, VerificationRequest,
     scripted::{Script, ScriptedFactory},
@@ -43,6 +43,7 @@ pub struct Setup {
     settings: Http3Settings,
     trust: Trust,
     limits: Limits,
+    connections: ConnectionLimits,
     scripts: Option<Vec<Script>>,
 }
 
@@ -54,6 +55,7 @@ impl Setup {
             settings: Http3Settings::default(),
             trust: Trust::PeersCa,
             limits: Limits::default(),
+            connections: ConnectionLimits::default(),
             scripts: None,
         }
     }
@@ -72,6 +74,12 @@ impl Setup {
     /// Changes the service's limits.
     pub fn limits(mut self, change: impl FnOnce(&mut Limits)) -> Self {
         change(&mut self.limits);
+        self
+    }
+
+    /// Changes the manager's limits.
+    pub fn connections(mut self, change: impl FnOnce(&mut ConnectionLimits)) -> Self {
+        change(&mut self.connections);
         self
     }
 
@@ -97,6 +105,8 @@ impl Setup {
             verifier: Arc::clone(&verifier) as Arc<dyn CertificateVerifier>,
             resolver: Arc::clone(&names) as Arc<dyn necko::Resolve>,
             settings: self.settings,
+            limits: self.connections,
+            others: None,
         });
         let network = SimulatedNetwork::new(self.seed);
         let machine = network.dual_stack_host(CLIENT, CLIENT_V6);

@@ -207,20 +207,6 @@ fn c1_a_socket_that_can_not_be_bound_fails_the_request_and_leaves_nothing() {
 }
 
 #[test]
-fn s6_at_the_socket_limit_a_request_gets_a_clear_error() {
-    let mut bench = Setup::new(14).limits(|limits| limits.max_sockets = 1).build();
-    bench.http3_server(SERVER, |parameters| parameters);
-    bench.name("a.necko.test", [SERVER]);
-    bench.fetch("/1").expect_pattern(1);
-    let mut fetch = bench.ask(Ask::get("/1").host("a.necko.test"));
-    bench.finish([&mut fetch]);
-    let NetError::Socket { kind, .. } = fetch.error() else { panic!("{:?}", fetch.error()) };
-    assert_eq!(*kind, ErrorKind::QuotaExceeded);
-    bench.fetch("/2").expect_pattern(2);
-    assert_eq!(bench.snapshot().connections(), 1);
-}
-
-#[test]
 fn a_send_without_a_route_is_a_refusal_while_connecting() {
     let (mut bench, _server) = Bench::with_server(15);
     bench.network().fail_next_send(CLIENT.into(), ErrorKind::NetworkUnreachable);
