@@ -28,7 +28,7 @@ impl ConnectionMgr {
                 return;
             }
             if !self.has_room(ctx) {
-                self.starve(ctx, info);
+                self.starve(info);
                 return;
             }
             let Some(entry) = self.entries.get_mut(info) else { return };
@@ -327,18 +327,36 @@ impl ConnectionMgr {
         self.connections.len() < self.parts.limits.max_connections && ctx.can_attach_socket()
     }
 
-    /// An entry has to wait until a connection or a socket is gone. If nobody leaves by himself, the unused
-    /// connection that was used least lately is asked to.
-    fn starve(&mut self, ctx: &mut Ctx<'_>, info: &ConnectionInfo) {
+    /// An entry has to wait until a connection or a socket is gone.
+    fn starve(&mut self, info: &ConnectionInfo) {
         let Some(entry) = self.entries.get_mut(info) else { return };
         if !std::mem::replace(&mut entry.starved, true) {
             self.starved.push_back(info.clone());
         }
+    }
+
+    /// Those who wait for room look again, as long as there is some. If nobody leaves by himself, the
+    /// unused connection that was used least lately is asked to.
+    pub(super) fn serve_starved(&mut self, ctx: &mut Ctx<'_>) {
+        for _ in 0..self.starved.len() {
+            if !self.has_room(ctx) {
+                self.make_room(ctx);
+                return;
+            }
+            let Some(info) = self.starved.pop_front() else { return };
+            if let Some(entry) = self.entries.get_mut(&info) {
+                entry.starved = false;
+                self.process_pending_queue(ctx, &info);
+            }
+        }
+    }
+
+    fn make_room(&mut self, ctx: &mut Ctx<'_>) {
         if self.leaving() >= self.starved.len() {
             return;
         }
         let Some((key, idle)) = self.least_lately_used() else { return };
-        log::debug!(target: "necko::mgr", "{info}: no room, closing an unused connection");
+        log::debug!(target: "necko::mgr", "no room: an unused connection is closed");
         if idle {
             self.remove_connection(ctx, key);
         } else {
@@ -358,27 +376,14 @@ impl ConnectionMgr {
 
     /// An unused connection, and whether it is on the idle list.
     fn least_lately_used(&self) -> Option<(ConnectionKey, bool)> {
-        let listed = self.entries.values().flat_map(|entry| {
+        let unwanted = self.entries.values().filter(|entry| entry.pending.is_empty());
+        let listed = unwanted.flat_map(|entry| {
             let idle = entry.idle.iter().map(|key| (*key, true));
             idle.chain(entry.active.iter().map(|key| (*key, false)))
         });
         listed
             .filter(|(key, _)| self.is_unused(*key))
             .min_by_key(|(key, _)| self.connections.get(key.slot()).map(|found| found.last_used))
-    }
-
-    /// Those who wait for room look again, as long as there is some.
-    pub(super) fn serve_starved(&mut self, ctx: &mut Ctx<'_>) {
-        for _ in 0..self.starved.len() {
-            if !self.has_room(ctx) {
-                return;
-            }
-            let Some(info) = self.starved.pop_front() else { return };
-            if let Some(entry) = self.entries.get_mut(&info) {
-                entry.starved = false;
-                self.process_pending_queue(ctx, &info);
-            }
-        }
     }
 }
 

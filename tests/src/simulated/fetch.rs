@@ -30,6 +30,7 @@ pub struct Ask {
     checked: bool,
     isolation: Isolation,
     class: ClassOfService,
+    priority: Priority,
 }
 
 impl Ask {
@@ -45,6 +46,7 @@ impl Ask {
             checked: false,
             isolation: Isolation::default(),
             class: ClassOfService::default(),
+            priority: Priority::default(),
         }
     }
 
@@ -78,6 +80,11 @@ impl Ask {
         Self { class, ..self }
     }
 
+    /// With an urgency.
+    pub fn urgency(self, priority: Priority) -> Self {
+        Self { priority, ..self }
+    }
+
     /// With a header field.
     pub fn header(mut self, name: &'static str, value: &str) -> Self {
         let value = HeaderValue::from_str(value).expect("a value");
@@ -102,8 +109,9 @@ impl Ask {
         let mut headers = self.headers;
         let value = HeaderValue::from_maybe_shared(Bytes::from_owner(Witness(Arc::clone(witness))));
         headers.append("x-witness", value.expect("a value"));
-        let head = RequestHead::new(self.method, "https", &authority, &self.path, &headers)
+        let mut head = RequestHead::new(self.method, "https", &authority, &self.path, &headers)
             .expect("a valid request");
+        head.priority = self.priority;
         drop(headers);
         let body = other_body.unwrap_or_else(|| self.body.into());
         let mut info = ConnectionInfo::new(&self.host, self.port);

@@ -20,7 +20,7 @@ use neqo_transport::{
 
 use super::{
     Endpoint, nss_db,
-    responses::{Answer, End, Plan, UPLOAD, plan, received},
+    responses::{Answer, End, Plan, UPLOAD, misdirected, plan, received},
 };
 use crate::loopback::pattern::{self, Check};
 
@@ -52,6 +52,8 @@ pub struct Http3ServerPeer {
     pub priorities: Vec<Priority>,
     /// How connections closed, in that order.
     pub closed: Vec<Http3State>,
+    /// So many of the next requests are answered with 421: they were not meant for this server.
+    pub misdirected: usize,
     connections: Vec<ConnectionRef>,
     exchanges: Vec<Exchange>,
 }
@@ -88,6 +90,7 @@ impl Http3ServerPeer {
             requests: Vec::new(),
             priorities: Vec::new(),
             closed: Vec::new(),
+            misdirected: 0,
             connections: Vec::new(),
             exchanges: Vec::new(),
         }
@@ -179,6 +182,10 @@ impl Http3ServerPeer {
         };
         let (method, path) = (field(":method"), field(":path"));
         let plan = match plan(&method, &path) {
+            _ if self.misdirected > 0 => {
+                self.misdirected -= 1;
+                Plan::Now(misdirected())
+            }
             Plan::AfterBody if fin => Plan::Now(received(0)),
             plan => plan,
         };

@@ -96,6 +96,11 @@ pub(super) fn plan(method: &str, path: &str) -> Plan {
     Plan::Now(answer)
 }
 
+/// The answer to a request that was not meant for this server.
+pub(super) fn misdirected() -> Answer {
+    Answer { head: head("421", Some(0)), ..Answer::default() }
+}
+
 /// The answer to a request with a body.
 pub(super) fn received(length: u64) -> Answer {
     let mut head = head("200", Some(0));

@@ -15,6 +15,8 @@ mod failing;
 mod fetching;
 mod framing;
 mod lifecycle;
+mod manager;
+mod manager_limits;
 mod scripted_engine;
 mod slow_readers;
 mod stream_ends;
