@@ -46,6 +46,8 @@ pub struct HttpConnectionUdp {
     resume_send: Waker,
     force_recv: Waker,
     was_connected: bool,
+    /// Timer and socket were let go.
+    closed: bool,
 }
 
 /// What the manager has to do after a connection was driven.
@@ -98,6 +100,7 @@ impl HttpConnectionUdp {
             resume_send: ctx.poster().waker(Target::ResumeSend(key)),
             force_recv: ctx.poster().waker(Target::ForceRecv(key)),
             was_connected: false,
+            closed: false,
         })
     }
 
@@ -181,6 +184,10 @@ impl HttpConnectionUdp {
             self.close_transaction(ctx, cause);
         }
         self.arm_timer(ctx);
+        self.resume_send_if_wanted();
+    }
+
+    fn resume_send_if_wanted(&mut self) {
         if self.session.as_mut().is_some_and(Http3Session::take_resume_send) {
             self.resume_send();
         }
@@ -229,6 +236,10 @@ impl HttpConnectionUdp {
     /// Lets go of timer and socket. Idempotent. The session stays for [`aftermath`](Self::aftermath), which
     /// drops it.
     pub(crate) fn close(&mut self, ctx: &mut Ctx<'_>) {
+        if std::mem::replace(&mut self.closed, true) {
+            return;
+        }
+        step(Step::ConnectionClose);
         ctx.remove_timer(self.timer);
         ctx.close_socket(self.socket);
         self.armed = None;
@@ -238,7 +249,7 @@ impl HttpConnectionUdp {
     pub(crate) fn dont_reuse(&mut self) {
         if let Some(session) = &mut self.session {
             session.dont_reuse();
-            self.resume_send();
+            self.resume_send_if_wanted();
         }
     }
 
@@ -253,16 +264,14 @@ impl HttpConnectionUdp {
             step(Step::TransactionHasDataToRecv);
             self.force_recv();
         }
-        if self.session.as_mut().is_some_and(Http3Session::take_resume_send) {
-            self.resume_send();
-        }
+        self.resume_send_if_wanted();
     }
 
     /// The verdict on the server's certificate.
     pub(crate) fn authenticated(&mut self, verdict: Result<(), VerificationError>) {
         let Some(session) = &mut self.session else { return };
         session.authenticated(verdict);
-        self.resume_send();
+        self.resume_send_if_wanted();
     }
 
     /// What the manager has to do now; to be asked after everything that may change the session.
