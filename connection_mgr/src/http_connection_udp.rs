@@ -45,6 +45,8 @@ pub struct HttpConnectionUdp {
     resume_send: Waker,
     force_recv: Waker,
     was_connected: bool,
+    /// Timer and socket were let go.
+    closed: bool,
 }
 
 impl HttpConnectionUdp {
@@ -84,6 +86,7 @@ impl HttpConnectionUdp {
             resume_send: ctx.poster().waker(Target::ResumeSend(key)),
             force_recv: ctx.poster().waker(Target::ForceRecv(key)),
             was_connected: false,
+            closed: false,
         };
         // The first flight leaves also when it is made for nobody yet.
         connection.resume_send();
@@ -233,13 +236,13 @@ impl HttpConnection for HttpConnectionUdp {
     fn authenticated(&mut self, verdict: Result<(), VerificationError>) {
         let Some(session) = &mut self.session else { return };
         session.authenticated(verdict);
-        self.resume_send();
+        self.resume_send_if_wanted();
     }
 
     fn dont_reuse(&mut self) {
         if let Some(session) = &mut self.session {
             session.dont_reuse();
-            self.resume_send();
+            self.resume_send_if_wanted();
         }
     }
 
@@ -261,6 +264,10 @@ impl HttpConnection for HttpConnectionUdp {
 
     /// The session stays for [`aftermath`](HttpConnection::aftermath), which drops it.
     fn close(&mut self, ctx: &mut Ctx<'_>) {
+        if std::mem::replace(&mut self.closed, true) {
+            return;
+        }
+        step(Step::ConnectionClose);
         ctx.remove_timer(self.timer);
         ctx.close_socket(self.socket);
         self.armed = None;

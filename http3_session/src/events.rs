@@ -119,6 +119,7 @@ impl Turn<'_, '_> {
     fn connected(&mut self) {
         if self.core.state == SessionState::Initializing {
             log::debug!(target: "necko::session", "{}: connected", self.core.host);
+            step(Step::SessionConnected);
             self.core.state = SessionState::Connected;
             self.core.streams.requeue(Queue::WaitingForConnection, Queue::ReadyForWrite);
         }

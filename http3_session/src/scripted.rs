@@ -55,6 +55,8 @@ struct State {
     next_stream: u64,
     connected: bool,
     streams_allowed: u64,
+    /// Why no request is taken.
+    rejection: Option<FetchError>,
     /// Credit for request bodies; what a stream isn't mentioned with is unlimited.
     credit: BTreeMap<StreamId, usize>,
     readable: BTreeMap<StreamId, (VecDeque<u8>, bool)>,
@@ -76,6 +78,7 @@ impl Default for Script {
             next_stream: 0,
             connected: false,
             streams_allowed: u64::MAX,
+            rejection: None,
             credit: BTreeMap::new(),
             readable: BTreeMap::new(),
             datagrams: VecDeque::new(),
@@ -118,6 +121,11 @@ impl Script {
     /// Lets the peer allow so many streams in all.
     pub fn allow_streams(&self, streams: u64) {
         self.0.borrow_mut().streams_allowed = streams;
+    }
+
+    /// Has the engine refuse requests like this from now on, or take them again.
+    pub fn refuse(&self, rejection: Option<FetchError>) {
+        self.0.borrow_mut().rejection = rejection;
     }
 
     /// Has the engine send a datagram with its next output.
@@ -205,6 +213,9 @@ impl Http3Conn for ScriptedConn {
         let mut state = self.0.borrow_mut();
         if !state.connected {
             return Err(FetchError::NotConnected);
+        }
+        if let Some(rejection) = &state.rejection {
+            return Err(rejection.clone());
         }
         if state.next_stream >= state.streams_allowed {
             return Err(FetchError::StreamLimit);

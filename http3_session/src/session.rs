@@ -13,7 +13,10 @@
 use std::{collections::VecDeque, net::SocketAddr, task::Waker, time::Instant};
 
 use serde::Serialize;
-use socket_transport::SocketIo;
+use socket_transport::{
+    SocketIo,
+    walk::{Step, step},
+};
 use streams::Http3Stream;
 use transaction::{BodyRead, HttpTransaction, NetError, Priority, Restarts, Wishes};
 
@@ -348,12 +351,14 @@ impl<H> Http3Session<H> {
         if self.core.state >= SessionState::Closing {
             return;
         }
+        step(Step::SessionClose);
         let connected = self.core.state == SessionState::Connected;
         self.core.state = SessionState::Closing;
         self.core.commands.clear();
         self.command(Command::Close);
         let retry = self.retry_elsewhere && !connected;
         for stream in self.core.streams.take_all() {
+            step(Step::CloseStream);
             let failure = failure_for(self.core.error.as_ref(), &stream, connected, retry);
             failure.apply(stream, &mut self.core.restarts);
         }
@@ -361,6 +366,7 @@ impl<H> Http3Session<H> {
 
     /// Last step: no timer, no commands, no handle.
     fn finish(&mut self) {
+        step(Step::SessionClosed);
         self.core.state = SessionState::Closed;
         self.core.deadline = None;
         self.core.keep_alive = None;

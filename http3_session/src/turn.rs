@@ -144,6 +144,7 @@ impl<'t, 'io> Turn<'t, 'io> {
     }
 
     fn close_engine(&mut self) {
+        step(Step::CloseEngine);
         let code = match &self.core.error {
             Some(NetError::Internal(_)) => ErrorCode::INTERNAL_ERROR,
             Some(NetError::Http3Protocol { code, by_peer: false, .. }) => *code,
@@ -207,6 +208,7 @@ impl<'t, 'io> Turn<'t, 'io> {
     pub(crate) fn close_stream(&mut self, key: StreamKey, result: Result<(), NetError>) {
         let now = self.io.now();
         let Some(stream) = self.core.streams.remove(key) else { return };
+        step(Step::CloseStream);
         let closed = stream.close(&mut EngineIo { engine: self.engine, now }, result);
         if let Closed::Restart(transaction) = closed {
             self.core.restarts.push(transaction);
@@ -216,6 +218,7 @@ impl<'t, 'io> Turn<'t, 'io> {
     fn abort_stream(&mut self, key: StreamKey) {
         let now = self.io.now();
         let Some(stream) = self.core.streams.remove(key) else { return };
+        step(Step::CloseStream);
         stream.abort(&mut EngineIo { engine: self.engine, now }, NetError::Aborted);
     }
 
@@ -224,13 +227,15 @@ impl<'t, 'io> Turn<'t, 'io> {
         step(Step::ProcessOutput);
         self.close_if_drained();
         for _ in 0..BATCHES_PER_TURN {
+            // While it is blocked, the armed timer stays as it is; the writable event brings us back.
             if self.io.is_send_blocked() {
-                // The armed timer stays as it is; the writable event brings us back.
                 return Ok(());
             }
             let now = self.io.now();
             let output = self.engine.process_output(self.io.batch(), now);
-            self.send_batch()?;
+            if self.send_batch()? == SendOutcome::Blocked {
+                return Ok(());
+            }
             match output {
                 EngineOutput::BatchFull => {}
                 EngineOutput::Callback(delay) => {
@@ -271,13 +276,16 @@ impl<'t, 'io> Turn<'t, 'io> {
         }
     }
 
-    fn send_batch(&mut self) -> Result<(), CloseCause> {
+    fn send_batch(&mut self) -> Result<SendOutcome, CloseCause> {
         if self.io.batch().is_empty() {
-            return Ok(());
+            return Ok(SendOutcome::Sent);
         }
         match self.io.send_batch() {
-            Ok(SendOutcome::Sent | SendOutcome::Blocked) => Ok(()),
-            Err(error) => self.socket_error("sending to the network", &error),
+            Ok(outcome) => Ok(outcome),
+            // What the batch held is lost.
+            Err(error) => {
+                self.socket_error("sending to the network", &error).map(|()| SendOutcome::Sent)
+            }
         }
     }
 
@@ -285,6 +293,7 @@ impl<'t, 'io> Turn<'t, 'io> {
     fn close_if_drained(&mut self) {
         if self.core.is_drained() {
             log::debug!(target: "necko::session", "{}: drained, closing", self.core.host);
+            step(Step::SessionClose);
             self.core.state = SessionState::Closing;
             self.close_engine();
         }

@@ -5,6 +5,14 @@
 //!     → process_events → write_segments → … → process_output → ready_for_write → send_data → …
 //! ```
 //!
+//! And the end of a connection, whose five variants `tests/tests/simulated/five_endings.rs` tells:
+//!
+//! ```text
+//!   close_transaction → session_close (each of its streams: close_stream) → close_engine: CONNECTION_CLOSE
+//!     is the next output → … the closing period … → session_closed → handle_dropped → connection_close:
+//!     timer and socket are let go → on_socket_detached → reclaim_connection → process_pending_queue
+//! ```
+//!
 //! Each layer calls [`step`] where the walk enters it. The steps go to the log (`debug`, target
 //! `necko::walk`; the program's `-v` shows them), and to a recorder with which a test compares the
 //! order. The service itself records [`Step::OnSocketReady`] and [`Step::OnSocketDetached`].
@@ -37,9 +45,14 @@ pub enum Step {
     TransactionHasDataToRecv,
     CloseTransaction,
     CloseStream,
+    SessionConnected,
     SessionClose,
+    CloseEngine,
+    SessionClosed,
     HandleDropped,
+    ConnectionClose,
     ReclaimConnection,
+    ProcessPendingQueue,
     /// A place without a name of its own here.
     Other(&'static str),
 }
@@ -67,9 +80,14 @@ impl Step {
             Self::TransactionHasDataToRecv => "transaction_has_data_to_recv",
             Self::CloseTransaction => "close_transaction",
             Self::CloseStream => "close_stream",
+            Self::SessionConnected => "session_connected",
             Self::SessionClose => "session_close",
+            Self::CloseEngine => "close_engine",
+            Self::SessionClosed => "session_closed",
             Self::HandleDropped => "handle_dropped",
+            Self::ConnectionClose => "connection_close",
             Self::ReclaimConnection => "reclaim_connection",
+            Self::ProcessPendingQueue => "process_pending_queue",
             Self::Other(name) => name,
         }
     }

@@ -128,10 +128,11 @@ fn the_handles_last_reference_posts_the_reclaim_and_the_connection_is_gone() {
     bench.fetch("/1").expect_pattern(1);
     assert_eq!((bench.snapshot().handles, bench.snapshot().connections()), (1, 1));
 
-    let steps = bench.record(|bench| {
+    let mut steps = bench.record(|bench| {
         bench.close_persistent_connections();
         bench.run_until_empty();
     });
+    steps.retain(|step| *step != ProcessPendingQueue);
     assert_in_order(&steps, &[SendData, ReadyForWrite, ProcessOutput]);
     assert_in_order(
         &steps,

@@ -13,6 +13,7 @@ mod cancelling;
 mod chains;
 mod failing;
 mod fetching;
+mod five_endings;
 mod framing;
 mod lifecycle;
 mod manager;

@@ -1,0 +1,15 @@
+//! A session on a scripted engine and a simulated socket, without a connection and without a manager: what it
+//! says of itself can be looked at after every call.
+
+#![cfg(test)]
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking, its helpers included"
+)]
+
+mod ends;
+mod fixture;
+mod states;
+mod streams;
+mod timers;
