@@ -192,7 +192,6 @@ impl ConnectionMgr {
             resolving: matches!(entry.half_open, HalfOpen::Resolving(_)),
             joining: matches!(entry.half_open, HalfOpen::Joining(..)),
             coalesced: entry.coalesced.is_some(),
-            starved: entry.starved,
             connections: (entry.active.iter().map(|key| (*key, true, false)))
                 .chain(entry.idle.iter().map(|key| (*key, false, true)))
                 .chain(entry.draining.iter().map(|key| (*key, false, false)))
@@ -278,7 +277,7 @@ impl SocketHandler for ConnectionMgr {
             Event::NewTransaction(transaction) => self.process_new_transaction(ctx, transaction),
             Event::Resolved { attempt, info, result } => self.resolved(ctx, attempt, &info, result),
             Event::JoinVerified { attempt, info, verdict } => {
-                self.join_verified(ctx, attempt, &info, verdict);
+                self.join_verified(ctx, attempt, &info, verdict.is_ok());
             }
             Event::CertificateVerified(key, verdict) => {
                 self.with_connection(ctx, key, |connection, _| connection.authenticated(verdict));

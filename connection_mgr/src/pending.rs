@@ -71,7 +71,7 @@ impl PendingTransactionQueue {
         }
     }
 
-    pub(crate) fn take_all(&mut self) -> Vec<Box<HttpTransaction>> {
+    pub(crate) fn take_all(&mut self) -> VecDeque<Box<HttpTransaction>> {
         let all = self.lines().flat_map(|line| std::mem::take(&mut line.0)).collect();
         self.tabs.clear();
         all

@@ -69,8 +69,6 @@ pub struct EntrySnapshot {
     pub joining: bool,
     /// It has joined another host's connection.
     pub coalesced: bool,
-    /// It waits for room for a connection.
-    pub starved: bool,
     /// Its connections: the active ones, the idle ones, the draining ones.
     pub connections: Vec<ConnectionSnapshot>,
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, net::SocketAddr, sync::Arc};
 
-use http3_session::{VerificationError, VerificationRequest};
+use http3_session::VerificationRequest;
 use transaction::{AddressFamily, Alpn, ConnectionInfo, NetError, TimeoutPhase};
 
 use super::{ConnectionMgr, Registered};
@@ -183,17 +183,17 @@ impl ConnectionMgr {
         ctx: &mut Ctx<'_>,
         attempt: u64,
         info: &ConnectionInfo,
-        verdict: Result<(), VerificationError>,
+        names_it: bool,
     ) {
         let Some(entry) = self.entries.get(info) else { return };
         let HalfOpen::Joining(_, key) = entry.half_open else { return };
         if !self.end_attempt(ctx, attempt, info) {
             return;
         }
-        match verdict {
-            Ok(()) if self.can_activate(key) => self.join(info, key),
-            Ok(()) => {}
-            Err(_) => self.note_stranger(key, info),
+        if !names_it {
+            self.note_stranger(key, info);
+        } else if self.can_activate(key) {
+            self.join(info, key);
         }
         self.process_pending_queue(ctx, info);
     }

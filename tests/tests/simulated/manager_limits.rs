@@ -21,7 +21,9 @@ fn twenty_complete(bench: &mut Bench, at_most: usize) {
         fetches.iter_mut().fold(true, |done, fetch| fetch.poll() & done)
     });
     assert!(most >= 10, "most of them had to wait: {most}");
-    fetches.iter().for_each(|fetch| fetch.expect_pattern(30));
+    for fetch in &fetches {
+        fetch.expect_pattern(30);
+    }
     assert_eq!(bench.snapshot().lifetime.connections, 20);
 }
 
