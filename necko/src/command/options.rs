@@ -122,6 +122,10 @@ pub(crate) struct Fetch {
     #[arg(long, value_name = "RATE", value_parser = rate_limit::parse)]
     pub(crate) limit_rate: Option<LimitRate>,
 
+    /// Give up looking a name up, and connecting to an address of it, after this long each [default: 30]
+    #[arg(long, value_name = "SECONDS", value_parser = parse_seconds)]
+    pub(crate) connect_timeout: Option<Duration>,
+
     /// End a connection after this much silence [default: 30]
     #[arg(long, value_name = "SECONDS", value_parser = parse_seconds)]
     pub(crate) idle_timeout: Option<Duration>,

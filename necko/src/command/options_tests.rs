@@ -70,8 +70,9 @@ fn mistakes_are_usage_errors_with_code_2() {
 
 #[test]
 fn times_may_have_fractions_and_no_limit_is_zero() {
-    let options = fetch(&["-m", "2.5", "--idle-timeout", "1", URL]);
+    let options = fetch(&["-m", "2.5", "--idle-timeout", "1", "--connect-timeout", "0.5", URL]);
     assert_eq!(options.max_time, Some(MaxTime(Some(Duration::from_millis(2500)))));
+    assert_eq!(options.connect_timeout, Some(Duration::from_millis(500)));
     assert_eq!(options.idle_timeout, Some(Duration::from_secs(1)));
     assert_eq!(fetch(&["-m", "0", URL]).max_time, Some(MaxTime(None)));
 }

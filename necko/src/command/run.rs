@@ -94,6 +94,9 @@ fn handler(options: &Fetch) -> Result<HttpHandler, Failure> {
     if options.insecure {
         settings.verification = Verification::DangerAcceptAny;
     }
+    if let Some(timeout) = options.connect_timeout {
+        settings.connections.connect_timeout = timeout;
+    }
     if let Some(timeout) = options.idle_timeout {
         settings.http3.idle_timeout = timeout;
     }

@@ -3,8 +3,8 @@
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use necko::{
-    FixedAddresses, HttpHandler, NetError, PendingResponse, Response, Settings, Snapshot,
-    Verification,
+    ConnectionLimits, FixedAddresses, HttpHandler, NetError, PendingResponse, Response, Settings,
+    Snapshot, Verification,
 };
 
 use super::{
@@ -45,6 +45,13 @@ impl Client {
     #[must_use]
     pub fn idle_timeout(mut self, timeout: Duration) -> Self {
         self.settings.http3.idle_timeout = timeout;
+        self
+    }
+
+    /// Limits connections.
+    #[must_use]
+    pub fn connections(mut self, limits: ConnectionLimits) -> Self {
+        self.settings.connections = limits;
         self
     }
 

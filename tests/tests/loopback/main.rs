@@ -15,6 +15,7 @@ mod command_uploads;
 mod downloads;
 mod library;
 mod library_addresses;
+mod library_connections;
 mod library_endings;
 mod library_failures;
 mod library_resources;
