@@ -122,6 +122,17 @@ pub struct Aftermath {
     pub verification: Option<VerificationRequest>,
 }
 
+impl Aftermath {
+    /// Whether there is nothing to do.
+    pub(crate) fn is_nothing(&self) -> bool {
+        let Self { connected, draining, failed_to_connect, ended, restarts, verification } = self;
+        !(*connected || *draining || *ended)
+            && failed_to_connect.is_none()
+            && restarts.is_empty()
+            && verification.is_none()
+    }
+}
+
 /// What a connection is made for.
 #[derive(Debug)]
 pub struct Dial<'a> {

@@ -117,8 +117,11 @@ impl ConnectionMgr {
         let Some(registered) = self.connections.get_mut(key.slot()) else { return };
         call(registered.connection.as_mut(), ctx);
         let aftermath = registered.connection.aftermath();
-        let info = registered.info.clone();
-        self.after_connection(ctx, key, info, aftermath);
+        // As after most packets.
+        if !aftermath.is_nothing() {
+            let info = registered.info.clone();
+            self.after_connection(ctx, key, info, aftermath);
+        }
     }
 
     fn after_connection(

@@ -1,6 +1,6 @@
 //! What is alive, all of it at one moment of the socket thread.
 
-use http3_session::SessionSnapshot;
+use http3_session::{SessionSnapshot, SessionState};
 use serde::Serialize;
 use socket_transport::ServiceSnapshot;
 
@@ -25,6 +25,21 @@ impl Snapshot {
     /// Connections on any list of any entry.
     pub fn connections(&self) -> usize {
         self.entries.iter().map(|entry| entry.connections.len()).sum()
+    }
+
+    /// Sessions that stand there.
+    pub fn sessions(&self, state: SessionState) -> usize {
+        self.all_sessions().filter(|session| session.state == state).count()
+    }
+
+    /// Bytes in the pipes of requests that run, in both directions.
+    pub fn buffered(&self) -> usize {
+        self.all_sessions().map(|session| session.buffered).sum()
+    }
+
+    fn all_sessions(&self) -> impl Iterator<Item = &SessionSnapshot> {
+        let connections = self.entries.iter().flat_map(|entry| &entry.connections);
+        connections.filter_map(|connection| connection.session.as_ref())
     }
 
     /// Requests that run or wait.

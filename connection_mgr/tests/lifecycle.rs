@@ -10,7 +10,7 @@
 mod common;
 
 use connection_mgr::Event;
-use http3_session::{CloseReason, Http3Event, StreamId, scripted::Call};
+use http3_session::{CloseReason, Http3Event, SessionState, StreamId, scripted::Call};
 use socket_transport::{
     simulated::Node as _,
     walk::{self, Step},
@@ -351,4 +351,25 @@ fn c5_a_socket_that_fails_ends_its_session_at_once() {
     fixture.nudge();
     assert!(matches!(error(&mut response), NetError::Socket { .. }));
     assert_eq!(fixture.snapshot().lifetime.reclaimed, 1);
+}
+
+#[test]
+fn one_snapshot_tells_of_every_list_session_and_byte() {
+    let mut fixture = Fixture::new(2);
+    let response = fixture.fetch("one.example");
+    fixture.settle();
+    fixture.connected(0);
+    fixture.scripts[0].event(head(0, 200, false));
+    fixture.scripts[0].data(StreamId::new(0), &[7; 1000], false);
+    fixture.nudge();
+    let _connecting = fixture.fetch("two.example");
+    fixture.settle();
+    let snapshot = fixture.snapshot();
+    let states = [SessionState::Initializing, SessionState::Connected, SessionState::Closing];
+    assert_eq!(states.map(|state| snapshot.sessions(state)), [1, 1, 0]);
+    assert_eq!((snapshot.buffered(), snapshot.handles, snapshot.transactions()), (1000, 2, 2));
+    assert_eq!((snapshot.service.sockets, snapshot.service.timers), (2, 2));
+    drop(response);
+    fixture.settle();
+    assert_eq!(fixture.snapshot().buffered(), 0);
 }
