@@ -89,7 +89,7 @@ impl HttpConnectionUdp {
             }
         };
         let mut session = Http3Session::new(engine, host, peer);
-        session.set_receive_window(parts.settings.max_data);
+        session.set_receive_windows(&parts.settings);
         Ok(Self {
             key,
             peer,
