@@ -96,6 +96,30 @@ fn c4_when_the_engine_has_ended_the_session_the_timer_and_the_socket_go() {
     assert_eq!((after.service.sockets, after.connections()), (0, 0));
 }
 
+/// Its descriptor is good for nothing any more, which the service finds out and tells: no farewell is possible.
+#[test]
+fn c5_a_socket_that_is_gone_ends_its_session_whatever_its_state() {
+    for closing in [false, true] {
+        let mut fixture = Fixture::new(1);
+        let mut response = fixture.fetch("one.example");
+        fixture.settle();
+        fixture.connected(0);
+        if closing {
+            let code = ErrorCode::INTERNAL_ERROR;
+            let reason = CloseReason::Application { code, by_peer: true, reason: String::new() };
+            fixture.play(0, [Http3Event::Closing(reason)]);
+        }
+        fixture.calls(0);
+        fixture.simulation.network().break_socket(([198, 51, 100, 1], 49152).into());
+        fixture.settle();
+        let snapshot = fixture.snapshot();
+        assert_eq!((snapshot.connections(), snapshot.handles, snapshot.service.timers), (0, 0, 0));
+        assert_eq!(fixture.calls(0), [], "no farewell");
+        let error = error(&mut response);
+        assert_eq!(matches!(error, NetError::Socket { .. }), !closing, "{error:?}");
+    }
+}
+
 #[test]
 fn c6_a_connection_closes_once() {
     let mut fixture = Fixture::new(1);
