@@ -73,7 +73,7 @@ impl HttpConnectionUdp {
             }
         };
         let mut session = Http3Session::new(engine, dial.info.host(), peer);
-        session.set_receive_window(parts.settings.max_data);
+        session.set_receive_windows(&parts.settings);
         session.set_retry_elsewhere(dial.retry_elsewhere);
         let connection = Self {
             key,

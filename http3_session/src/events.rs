@@ -1,6 +1,6 @@
 //! What the engine reports, and what the session does about it (necko's `Http3Session::ProcessEvents`).
 
-use http::Version;
+use http::{HeaderMap, Version};
 use socket_transport::walk::{Step, step};
 use streams::StreamId;
 use transaction::{CertificateProblem, ErrorCode, NetError, ResponseHead, TimeoutPhase};
@@ -20,7 +20,6 @@ impl Turn<'_, '_> {
         step(Step::ProcessEvents);
         while let Some(event) = self.engine.next_event() {
             log::trace!(target: "necko::session", "{}: {event:?}", self.core.host);
-            self.core.obscurity.clear();
             self.process_event(event)?;
         }
         // What events asked for (a reset, credit for what was read) leaves soon, not with the next packet.
@@ -71,6 +70,7 @@ impl Turn<'_, '_> {
     }
 
     fn header_ready(&mut self, stream: StreamId, head: ResponseHead, fin: bool) {
+        self.core.obscurity.head(size_of_fields(&head.headers));
         let Some(key) = self.core.streams.find(stream) else { return };
         let Some(http3_stream) = self.core.streams.get_mut(key) else { return };
         match http3_stream.set_response_head(head, fin) {
@@ -168,4 +168,10 @@ impl Turn<'_, '_> {
             CloseReason::TlsAlert { alert, by_peer } => NetError::Tls { alert, by_peer },
         }
     }
+}
+
+/// As RFC 9114 §4.2.2 counts: 32 for each field beside its text.
+fn size_of_fields(headers: &HeaderMap) -> u64 {
+    let size = |name: &str, value: &[u8]| (name.len() + value.len() + 32) as u64;
+    headers.iter().map(|(name, value)| size(name.as_str(), value.as_bytes())).sum()
 }

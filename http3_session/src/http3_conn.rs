@@ -200,6 +200,10 @@ pub trait Http3Conn {
     /// Begins to close: `CONNECTION_CLOSE` leaves with the next output. A no-op when closing already.
     fn close(&mut self, code: ErrorCode, reason: &str, now: Instant);
 
+    /// How many of the peer's packets were taken as such so far: others were garbage, or had come before. Asked
+    /// for when somebody is suspected, not for every packet.
+    fn packets_accepted(&self) -> u64;
+
     /// Figures for `-v` and snapshots. Not for every packet.
     fn stats(&self) -> ConnStats;
 }

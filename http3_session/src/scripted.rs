@@ -61,6 +61,7 @@ struct State {
     credit: BTreeMap<StreamId, usize>,
     readable: BTreeMap<StreamId, (VecDeque<u8>, bool)>,
     datagrams: VecDeque<Vec<u8>>,
+    accepted: u64,
     chain: Vec<Vec<u8>>,
     callback: Option<Duration>,
     remote: SocketAddr,
@@ -82,6 +83,7 @@ impl Default for Script {
             credit: BTreeMap::new(),
             readable: BTreeMap::new(),
             datagrams: VecDeque::new(),
+            accepted: 0,
             chain: vec![b"a certificate".to_vec()],
             callback: Some(Duration::from_secs(30)),
             remote: SocketAddr::from(([192, 0, 2, 1], 443)),
@@ -190,7 +192,9 @@ struct ScriptedConn(Rc<RefCell<State>>);
 impl Http3Conn for ScriptedConn {
     fn process_input(&mut self, received: &mut ReceivedDatagrams<'_>, _now: Instant) {
         let datagrams = received.len();
-        self.0.borrow_mut().calls.push(Call::ProcessInput { datagrams });
+        let mut state = self.0.borrow_mut();
+        state.accepted += datagrams as u64;
+        state.calls.push(Call::ProcessInput { datagrams });
     }
 
     fn process_output(&mut self, batch: &mut SendBatch, _now: Instant) -> EngineOutput {
@@ -286,6 +290,10 @@ impl Http3Conn for ScriptedConn {
 
     fn close(&mut self, code: ErrorCode, _reason: &str, _now: Instant) {
         self.0.borrow_mut().calls.push(Call::Close(code));
+    }
+
+    fn packets_accepted(&self) -> u64 {
+        self.0.borrow().accepted
     }
 
     fn stats(&self) -> ConnStats {

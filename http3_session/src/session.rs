@@ -22,8 +22,8 @@ use transaction::{BodyRead, HttpTransaction, NetError, Priority, Restarts, Wishe
 
 use crate::{
     close::failure_for,
-    http3_conn::{CertificateVerdict, ConnStats, Http3Conn},
-    obscurity::Obscurity,
+    http3_conn::{CertificateVerdict, ConnStats, Http3Conn, Http3Settings},
+    obscurity::{Obscurity, Windows},
     outcome::{CloseCause, Outcome},
     stream_table::{Queue, StreamKey, StreamTable},
     turn::Turn,
@@ -146,7 +146,11 @@ impl<H> Http3Session<H> {
             error: None,
             intake: Intake::Open,
             deadline: None,
-            obscurity: Obscurity::new(u64::MAX),
+            obscurity: Obscurity::new(Windows {
+                connection: u64::MAX,
+                before_head: u64::MAX,
+                after_head: u64::MAX,
+            }),
             keep_alive: None,
             resume_send: true,
             verification: Verification::NotAskedFor,
@@ -162,10 +166,14 @@ impl<H> Http3Session<H> {
         self.handle = Some(handle);
     }
 
-    /// Says how large the connection's receive window is: a peer that sends much more than that without
+    /// Says how large the engine's receive windows are: a peer that sends much more than they hold without
     /// anything coming of it is closed with `H3_EXCESSIVE_LOAD`.
-    pub fn set_receive_window(&mut self, window: u64) {
-        self.core.obscurity = Obscurity::new(window);
+    pub fn set_receive_windows(&mut self, settings: &Http3Settings) {
+        self.core.obscurity = Obscurity::new(Windows {
+            connection: settings.max_data,
+            before_head: settings.initial_max_stream_data,
+            after_head: settings.max_stream_data.max(settings.initial_max_stream_data),
+        });
     }
 
     /// Says that a failure to connect is no reason to fail requests: there is another address.

@@ -82,8 +82,14 @@ impl<'t, 'io> Turn<'t, 'io> {
         loop {
             match self.io.recv() {
                 Ok(Some(mut received)) => {
-                    self.core.obscurity.add(received.bytes(), now);
+                    let (bytes, datagrams) = (received.bytes(), received.len());
+                    // What anybody can send must not look like the peer's doing.
+                    let suspected = self.core.obscurity.is_suspicious();
+                    let before = suspected.then(|| self.engine.packets_accepted());
                     self.engine.process_input(&mut received, now);
+                    if before.is_none_or(|before| self.engine.packets_accepted() > before) {
+                        self.core.obscurity.received(bytes, datagrams, now);
+                    }
                     self.core.keep_alive = None;
                 }
                 Ok(None) => return Ok(()),
@@ -94,7 +100,13 @@ impl<'t, 'io> Turn<'t, 'io> {
 
     /// A head without end fills the engine's memory and never becomes an event.
     fn check_obscurity(&self) -> Result<(), CloseCause> {
-        if self.core.state == SessionState::Closing || !self.core.obscurity.is_too_much() {
+        let obscurity = &self.core.obscurity;
+        if self.core.state == SessionState::Closing || obscurity.is_little() {
+            return Ok(());
+        }
+        let with_head = self.core.streams.iter().filter(|stream| stream.has_head()).count();
+        let without = self.core.streams.len().saturating_sub(with_head);
+        if !obscurity.is_too_much(obscurity.windows.hold(without, with_head)) {
             return Ok(());
         }
         let reason = "too much that comes to nothing, as a response head without end".into();
@@ -167,7 +179,9 @@ impl<'t, 'io> Turn<'t, 'io> {
         let now = self.io.now();
         let Some(stream) = self.core.streams.get_mut(key) else { return };
         let had_id = stream.id().is_some();
-        let sent = stream.read_segments(&mut EngineIo { engine: self.engine, now });
+        let mut io = EngineIo::new(self.engine, now);
+        let sent = stream.read_segments(&mut io);
+        self.core.obscurity.sent(io.body_taken);
         self.core.body_reads.extend(stream.take_body_read());
         if !had_id {
             self.core.streams.note_id(key);
@@ -185,12 +199,9 @@ impl<'t, 'io> Turn<'t, 'io> {
         let now = self.io.now();
         let Some(stream) = self.core.streams.get_mut(key) else { return };
         let before = stream.transaction().body_received();
-        let received = stream.write_segments(&mut EngineIo { engine: self.engine, now });
-        if stream.transaction().body_received() > before {
-            // neqo has no event for data that follows data nobody has read yet: a consumer that is never
-            // quite up to date reads a whole body without one.
-            self.core.obscurity.clear();
-        }
+        let received = stream.write_segments(&mut EngineIo::new(self.engine, now));
+        let read = stream.transaction().body_received().saturating_sub(before);
+        self.core.obscurity.read(read);
         self.core.streams.set_paused(key, received == Ok(Received::PipeFull));
         match received {
             Ok(Received::WouldBlock) => {
@@ -209,7 +220,10 @@ impl<'t, 'io> Turn<'t, 'io> {
         let now = self.io.now();
         let Some(stream) = self.core.streams.remove(key) else { return };
         step(Step::CloseStream);
-        let closed = stream.close(&mut EngineIo { engine: self.engine, now }, result);
+        if result.is_err() {
+            self.core.obscurity.cut_short(stream.has_head());
+        }
+        let closed = stream.close(&mut EngineIo::new(self.engine, now), result);
         if let Closed::Restart(transaction) = closed {
             self.core.restarts.push(transaction);
         }
@@ -219,7 +233,8 @@ impl<'t, 'io> Turn<'t, 'io> {
         let now = self.io.now();
         let Some(stream) = self.core.streams.remove(key) else { return };
         step(Step::CloseStream);
-        stream.abort(&mut EngineIo { engine: self.engine, now }, NetError::Aborted);
+        self.core.obscurity.cut_short(stream.has_head());
+        stream.abort(&mut EngineIo::new(self.engine, now), NetError::Aborted);
     }
 
     /// Sends until the engine has no more, the socket is blocked, or the turn's share is used.
@@ -308,6 +323,14 @@ impl<'t, 'io> Turn<'t, 'io> {
 struct EngineIo<'e> {
     engine: &'e mut dyn Http3Conn,
     now: Instant,
+    /// Bytes of request bodies that it took.
+    body_taken: u64,
+}
+
+impl<'e> EngineIo<'e> {
+    fn new(engine: &'e mut dyn Http3Conn, now: Instant) -> Self {
+        Self { engine, now, body_taken: 0 }
+    }
 }
 
 impl SessionIo for EngineIo<'_> {
@@ -324,7 +347,9 @@ impl SessionIo for EngineIo<'_> {
 
     fn send_request_body(&mut self, stream: StreamId, data: &[u8]) -> Result<usize, NetError> {
         // A stream that is gone has its reset among the events: it ends there, with the right error.
-        Ok(self.engine.send_data(stream, data).unwrap_or(0))
+        let taken = self.engine.send_data(stream, data).unwrap_or(0);
+        self.body_taken = self.body_taken.saturating_add(taken as u64);
+        Ok(taken)
     }
 
     fn close_send(&mut self, stream: StreamId) {

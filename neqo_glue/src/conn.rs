@@ -227,6 +227,11 @@ impl Http3Conn for NeqoHttp3Conn {
         self.client.close(now, code.value(), reason);
     }
 
+    fn packets_accepted(&self) -> u64 {
+        let stats = self.client.transport_stats();
+        count(stats.packets_rx.saturating_sub(stats.dropped_rx).saturating_sub(stats.dups_rx))
+    }
+
     fn stats(&self) -> ConnStats {
         let stats = self.client.transport_stats();
         let tls = self.client.tls_info();

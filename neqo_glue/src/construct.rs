@@ -23,11 +23,15 @@ const ALPN: &str = "h3";
 /// Length of the connection ids that peers address us with.
 const CONNECTION_ID_LEN: usize = 3;
 
-/// QPACK's dynamic table in both directions (`network.http.http3.default-qpack-table-size`).
+/// QPACK's dynamic table for requests (`network.http.http3.default-qpack-table-size`).
 const QPACK_TABLE: u64 = 65_536;
 
-/// Responses that may wait for the dynamic table (`network.http.http3.default-max-stream-blocked`).
-const QPACK_BLOCKED_STREAMS: u16 = 20;
+/// There is none for responses, as with quic-go and quiche (Firefox: the same as for requests, and 20 streams
+/// that may wait for it). neqo decodes a head whole before anybody can measure it: with a table, a byte of
+/// the head stands for as much as the table holds, and 100 KB for gigabytes. Without, for a field of the
+/// static table.
+const QPACK_RESPONSE_TABLE: u64 = 0;
+const QPACK_BLOCKED_STREAMS: u16 = 0;
 
 /// Makes [`NeqoHttp3Conn`]s.
 #[derive(Debug, Clone, Copy, Default)]
@@ -144,7 +148,7 @@ fn http3_parameters(knobs: ConnectionParameters) -> Http3Parameters {
     Http3Parameters::default()
         .connection_parameters(knobs)
         .max_table_size_encoder(QPACK_TABLE)
-        .max_table_size_decoder(QPACK_TABLE)
+        .max_table_size_decoder(QPACK_RESPONSE_TABLE)
         .max_blocked_streams(QPACK_BLOCKED_STREAMS)
         .max_concurrent_push_streams(0)
 }

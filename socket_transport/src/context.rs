@@ -66,6 +66,20 @@ impl<T: Copy, E> Context<'_, T, E> {
     /// socket was detached. `NetworkDown` while offline, if `local` is not loopback, and at the end
     /// of the service. Otherwise what the system says. On an error
     /// [`on_socket_detached`](crate::SocketHandler::on_socket_detached) is not called.
+    ///
+    /// # One listener
+    /// Whom a socket belongs to is said here, once: there is no call that gives it a second listener, as
+    /// necko's `SyncListen` has to refuse one (U4).
+    ///
+    /// ```compile_fail,E0599
+    /// fn listen_again(ctx: &mut socket_transport::Context<'_, u8, ()>, key: socket_transport::SocketKey) {
+    ///     ctx.sync_listen(key, 2);
+    /// }
+    /// ```
+    ///
+    /// # Inactivity
+    /// There is no timeout for each socket as necko's `mPollTimeout`: who wants one has a
+    /// [timer](Self::create_timer), set anew with every packet, which is served once (S7).
     pub fn open_udp(
         &mut self,
         target: T,

@@ -94,6 +94,11 @@ impl Http3Stream {
         }
     }
 
+    /// Whether its response's head has come.
+    pub fn has_head(&self) -> bool {
+        self.receive != ReceiveState::BeforeHeaders
+    }
+
     /// Who is woken when the application wishes something of this request.
     pub fn set_owner(&self, waker: Waker) {
         self.transaction.set_owner(waker);

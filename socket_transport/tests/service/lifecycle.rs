@@ -96,6 +96,30 @@ fn s3_u3_closed_by_an_event_it_is_detached_in_the_next_turn_before_the_poll() {
     assert_eq!(app.take_calls(), [Call::Detached(7, Detached::Closed)]);
 }
 
+/// What necko calls `BINDING_ABORTED`: closing an attached socket sets its condition, after which it neither
+/// sends nor receives; its descriptor is closed in the next turn, and its handler is told why.
+#[test]
+fn u3_an_attached_socket_that_is_closed_is_useless_at_once_and_gone_in_the_next_turn() {
+    let mut service = service();
+    let (key, addr) = open(&mut service, 7);
+    let mut app = App::new(|_, call| {
+        if let Call::Detached(..) = call {
+            UdpSocket::bind(addr).expect("the port is free again");
+        }
+    });
+    let _ = turn(&mut service, &mut app);
+    service.with_context(|ctx| {
+        ctx.close_socket(key);
+        assert!(ctx.socket_io(key).is_none());
+        assert_eq!(ctx.snapshot().sockets, 1, "the descriptor is open still");
+        ctx.stay_ready(key);
+    });
+    assert!(UdpSocket::bind(addr).is_err());
+    let _ = turn(&mut service, &mut app);
+    assert_eq!(app.calls, [Call::Detached(7, Detached::Closed)]);
+    assert_eq!(service.snapshot().sockets, 0);
+}
+
 #[test]
 fn s3_one_closed_by_another_sockets_callback_is_not_served_any_more() {
     let (mut service, outside) = (service(), Outside::new());

@@ -5,6 +5,7 @@
 
 mod blocking;
 mod honesty;
+mod inactivity;
 mod peer;
 mod runs;
 mod services;

@@ -17,7 +17,7 @@ use socket_transport::{
 use transaction::RequestBody;
 
 use super::{
-    Ask, Endpoint, Fetch, Http3ServerPeer, Names, Peer, RawPeer, Setup, SilentPeer,
+    Ask, BabblingPeer, Endpoint, Fetch, Http3ServerPeer, Names, Peer, RawPeer, Setup, SilentPeer,
     bench_nodes::{Client, Nodes, is_empty, snapshot},
     setup::Witnesses,
 };
@@ -122,6 +122,11 @@ impl Bench {
     /// Puts a server on a machine that never answers.
     pub fn silent_server(&mut self, machine: IpAddr) -> Peer<SilentPeer> {
         self.peer(machine, SilentPeer::default())
+    }
+
+    /// Puts a server on a machine that sends what the test says.
+    pub fn babbling_server(&mut self, machine: IpAddr) -> Peer<BabblingPeer> {
+        self.peer(machine, BabblingPeer::new(machine))
     }
 
     /// Puts a machine into the network on which nothing is bound: it refuses.

@@ -106,6 +106,10 @@ impl Http3Conn for CountedEngine {
         self.inner.close(code, reason, now);
     }
 
+    fn packets_accepted(&self) -> u64 {
+        self.inner.packets_accepted()
+    }
+
     fn stats(&self) -> ConnStats {
         self.inner.stats()
     }

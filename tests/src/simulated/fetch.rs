@@ -92,6 +92,13 @@ impl Ask {
         self
     }
 
+    /// With a header field whose name is written like this.
+    pub fn header_as(mut self, name: &str, value: &str) -> Self {
+        let name = HeaderName::from_bytes(name.as_bytes()).expect("a name");
+        self.headers.append(name, HeaderValue::from_str(value).expect("a value"));
+        self
+    }
+
     /// Whose response is compared with the [pattern] as it arrives, and not kept.
     pub fn checked(self) -> Self {
         Self { checked: true, ..self }

@@ -7,6 +7,7 @@
 //!     └─ peers    Http3ServerPeer   neqo's HTTP/3 server: ordinary behaviour, by path
 //!                 RawPeer           neqo's QUIC under hand-made HTTP/3: anything else
 //!                 SilentPeer        bound, and never answers
+//!                 BabblingPeer      datagrams that no engine would send
 //! ```
 //!
 //! A test makes a [`Bench`], puts peers and host names on it, sends requests ([`Fetch`]), and moves time
@@ -21,6 +22,7 @@
     reason = "fixtures fail like the test that uses them"
 )]
 
+mod babbler;
 mod bench;
 mod bench_end;
 mod bench_nodes;
@@ -40,6 +42,7 @@ mod responses;
 mod setup;
 mod silent_peer;
 
+pub use babbler::BabblingPeer;
 pub use bench::{
     Bench, CLIENT, CLIENT_V6, HOST, MINUTE, MS, OTHER, PORT, SECOND, SERVER, SERVER_V6,
 };

@@ -138,6 +138,31 @@ impl RawConnection {
         stream
     }
 
+    /// The same, if the client allows one more.
+    pub fn try_open_unidirectional(&mut self, bytes: &[u8]) -> Option<StreamId> {
+        let stream = self.quic.stream_create(StreamType::UniDi).ok()?;
+        self.write(stream, bytes);
+        Some(stream)
+    }
+
+    /// Opens a bidirectional stream with these bytes, as no server may.
+    pub fn open_bidirectional(&mut self, bytes: &[u8]) {
+        let stream = self.quic.stream_create(StreamType::BiDi).expect("a stream");
+        self.write(stream, bytes);
+    }
+
+    /// Ends any stream.
+    pub fn end(&mut self, stream: StreamId) {
+        self.outgoing.entry(stream).or_default().fin = true;
+        self.flush();
+    }
+
+    /// Ends the control stream, as no peer may.
+    pub fn end_control(&mut self) {
+        let stream = self.control.expect("a connected client");
+        self.end(stream);
+    }
+
     /// `CONNECTION_CLOSE` with a code of HTTP/3.
     pub fn close(&mut self, code: u64) {
         self.close_after(Duration::ZERO, code);

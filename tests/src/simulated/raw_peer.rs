@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use neqo_common::Datagram;
+use neqo_common::{Datagram, Decoder};
 use neqo_transport::{ConnectionParameters, Output};
 
 use super::{Endpoint, RawConnection};
@@ -13,6 +13,11 @@ type Answer = Box<dyn FnMut(&mut RawConnection, usize)>;
 pub struct RawPeer {
     /// In the order in which they came.
     pub connections: Vec<RawConnection>,
+    /// Sends of each datagram but the first packet, and only if that is an Initial one: the handshake gets
+    /// as far as the server's hello.
+    pub only_initials: bool,
+    /// Sends nothing, and puts it here instead.
+    pub diverted: Option<Vec<Vec<u8>>>,
     alpn: &'static str,
     parameters: ConnectionParameters,
     answer: Option<Answer>,
@@ -22,7 +27,14 @@ impl RawPeer {
     /// A server of this protocol, with these transport parameters.
     pub(super) fn new(alpn: &'static str, parameters: ConnectionParameters) -> Self {
         let parameters = parameters.pmtud_iface_mtu(false);
-        Self { connections: Vec::new(), alpn, parameters, answer: None }
+        Self {
+            connections: Vec::new(),
+            only_initials: false,
+            diverted: None,
+            alpn,
+            parameters,
+            answer: None,
+        }
     }
 
     /// What to do from now on with each request whose head is complete.
@@ -39,6 +51,19 @@ impl RawPeer {
     /// How many requests have come, on all connections.
     pub fn requests(&self) -> usize {
         self.connections.iter().map(|connection| connection.requests.len()).sum()
+    }
+
+    /// What is to be sent of a datagram.
+    fn pass(&mut self, datagram: Datagram) -> Option<Datagram> {
+        if let Some(diverted) = &mut self.diverted {
+            diverted.push(datagram.to_vec());
+            return None;
+        }
+        if !self.only_initials {
+            return Some(datagram);
+        }
+        let initial = first_initial(&datagram)?.to_vec();
+        Some(Datagram::new(datagram.source(), datagram.destination(), datagram.tos(), initial))
     }
 
     fn connection_of(&mut self, datagram: &Datagram) -> Option<&mut RawConnection> {
@@ -68,6 +93,21 @@ impl Endpoint for RawPeer {
     }
 
     fn output(&mut self, now: Instant) -> Output {
+        loop {
+            match self.any_output(now) {
+                Output::Datagram(datagram) => {
+                    if let Some(datagram) = self.pass(datagram) {
+                        return Output::Datagram(datagram);
+                    }
+                }
+                output => return output,
+            }
+        }
+    }
+}
+
+impl RawPeer {
+    fn any_output(&mut self, now: Instant) -> Output {
         let mut callback: Option<Duration> = None;
         for connection in &mut self.connections {
             connection.take_events();
@@ -86,4 +126,16 @@ impl Endpoint for RawPeer {
         }
         callback.map_or(Output::None, Output::Callback)
     }
+}
+
+/// The first packet of a datagram, if it is an Initial one (RFC 9000 §17.2.2).
+fn first_initial(datagram: &[u8]) -> Option<&[u8]> {
+    let mut decoder = Decoder::new(datagram);
+    let is_initial = decoder.decode_uint::<u8>()? & 0xf0 == 0xc0;
+    decoder.skip(4);
+    decoder.decode_vec(1)?;
+    decoder.decode_vec(1)?;
+    decoder.decode_vvec()?;
+    decoder.decode_vvec()?;
+    datagram.get(..decoder.offset()).filter(|_| is_initial)
 }
