@@ -63,7 +63,7 @@ pub struct ConnectionMgr {
     connections: Slots<Registered>,
     /// Where a waiting transaction waits, so that a cancel finds it.
     waiting: BTreeMap<TransactionId, ConnectionInfo>,
-    handles: Rc<Cell<usize>>,
+    pub(crate) handles: Rc<Cell<usize>>,
     attempts: u64,
     lifetime: Lifetime,
     shutting_down: bool,

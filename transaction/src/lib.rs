@@ -28,6 +28,7 @@ pub mod exchange;
 pub mod head;
 mod http_transaction;
 pub mod pipe;
+mod witness;
 
 pub use body::{BodyRead, BodyWriter, RequestBody};
 pub use consumer::{PendingResponse, Response, ResponseBody};
@@ -37,3 +38,4 @@ pub use head::{InvalidRequest, Priority, RequestHead, ResponseHead};
 pub use http_transaction::{
     Closed, HttpTransaction, PipeFull, Restarts, Sending, TransactionId, Writing,
 };
+pub use witness::Witness;

@@ -24,6 +24,7 @@
 mod bench;
 mod bench_end;
 mod bench_nodes;
+mod budget;
 mod counted_engine;
 mod fetch;
 mod http3_server;
@@ -32,7 +33,9 @@ mod names;
 #[path = "../../../neqo_glue/src/testing/nss_db.rs"]
 #[expect(dead_code, reason = "the file has more than is needed here")]
 mod nss_db;
+mod pipes;
 mod qpack;
+pub mod random;
 mod raw_connection;
 mod raw_peer;
 mod raw_request;

@@ -13,6 +13,8 @@ type Answer = Box<dyn FnMut(&mut RawConnection, usize)>;
 pub struct RawPeer {
     /// In the order in which they came.
     pub connections: Vec<RawConnection>,
+    /// Those that it has [forgotten](Self::forget).
+    pub forgotten: Vec<RawConnection>,
     alpn: &'static str,
     parameters: ConnectionParameters,
     answer: Option<Answer>,
@@ -22,12 +24,19 @@ impl RawPeer {
     /// A server of this protocol, with these transport parameters.
     pub(super) fn new(alpn: &'static str, parameters: ConnectionParameters) -> Self {
         let parameters = parameters.pmtud_iface_mtu(false);
-        Self { connections: Vec::new(), alpn, parameters, answer: None }
+        let (connections, forgotten) = (Vec::new(), Vec::new());
+        Self { connections, forgotten, alpn, parameters, answer: None }
     }
 
     /// What to do from now on with each request whose head is complete.
     pub fn on_request(&mut self, answer: impl FnMut(&mut RawConnection, usize) + 'static) {
         self.answer = Some(Box::new(answer));
+    }
+
+    /// Forgets its connections, as if its program had started anew. (It sends no stateless resets: neqo tells
+    /// no token to the client that it would know.)
+    pub fn forget(&mut self) {
+        self.forgotten.append(&mut self.connections);
     }
 
     /// The first connection.

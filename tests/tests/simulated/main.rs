@@ -15,6 +15,8 @@ mod failing;
 mod fetching;
 mod framing;
 mod lifecycle;
+mod planted_leaks;
+mod random;
 mod scripted_engine;
 mod slow_readers;
 mod stream_ends;
