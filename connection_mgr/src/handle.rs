@@ -4,6 +4,8 @@ use std::{cell::Cell, marker::PhantomData, rc::Rc, task::Waker};
 
 use socket_transport::walk::{Step, step};
 
+use crate::mgr::ConnectionMgr;
+
 /// Held by a connection's session. Dropping it posts `reclaim_connection`, which is the only way out of the
 /// manager for a connection that was dispatched: an HTTP/3 connection is removed then.
 ///
@@ -22,6 +24,14 @@ impl ConnectionHandle {
     pub(crate) fn new(reclaim: Waker, alive: &Rc<Cell<usize>>) -> Self {
         alive.set(alive.get() + 1);
         Self { reclaim, alive: Rc::clone(alive), not_send: PhantomData }
+    }
+}
+
+impl ConnectionMgr {
+    /// A handle of no connection, which is counted like all others: for tests of that count.
+    #[doc(hidden)]
+    pub fn spare_handle(&self) -> ConnectionHandle {
+        ConnectionHandle::new(Waker::noop().clone(), &self.handles)
     }
 }
 

@@ -61,7 +61,7 @@ impl Turn<'_, '_> {
                 self.core.streams.requeue(Queue::QueuedStreams, Queue::ReadyForWrite);
             }
             Http3Event::AuthenticationNeeded => self.authentication_needed(),
-            Http3Event::GoawayReceived => self.core.intake = Intake::Goaway,
+            Http3Event::GoawayReceived => self.goaway_received(),
             Http3Event::Connected => self.connected(),
             Http3Event::Closing(reason) => return self.closing(reason),
             Http3Event::Closed(reason) => return self.closed(reason),
@@ -94,6 +94,18 @@ impl Turn<'_, '_> {
             }
         } else {
             self.close_stream(key, Err(NetError::NetInterrupt { code }));
+        }
+    }
+
+    /// Streams that have an id and were not refused finish here. Those that wait for the peer to allow more
+    /// would wait for ever: they go elsewhere.
+    fn goaway_received(&mut self) {
+        self.core.intake = Intake::Goaway;
+        for _ in 0..self.core.streams.queue_len(Queue::QueuedStreams) {
+            if let Some(key) = self.core.streams.dequeue(Queue::QueuedStreams) {
+                let reason = "the server takes no more requests on this connection".into();
+                self.close_stream(key, Err(NetError::NetReset { reason }));
+            }
         }
     }
 

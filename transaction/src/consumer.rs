@@ -15,6 +15,7 @@ use crate::{
     error::NetError,
     exchange::Exchange,
     head::{Priority, ResponseHead},
+    witness::Witness,
 };
 
 /// A response that has not begun: a future, independent of any runtime, that can also block.
@@ -48,6 +49,11 @@ impl PendingResponse {
         if let Some(exchange) = &self.exchange {
             exchange.0.set_priority(priority);
         }
+    }
+
+    /// A witness of the response's pipe; none after the response was taken.
+    pub fn witness(&self) -> Option<Witness> {
+        self.exchange.as_ref().map(|exchange| Witness::of(&exchange.0))
     }
 
     /// Blocks until the response head arrives.

@@ -30,6 +30,7 @@ pub mod exchange;
 pub mod head;
 mod http_transaction;
 pub mod pipe;
+mod witness;
 
 pub use body::{BodyRead, BodyWriter, RequestBody};
 pub use class_of_service::{ClassOfService, TabId};
@@ -41,3 +42,4 @@ pub use head::{InvalidRequest, Priority, RequestHead, ResponseHead};
 pub use http_transaction::{
     Closed, HttpTransaction, PipeFull, Restarts, Sending, TransactionId, Writing,
 };
+pub use witness::Witness;

@@ -91,6 +91,13 @@ impl SimulatedNetwork {
         Network::simulated(SimulatedHost::new(self.clone(), id))
     }
 
+    /// The addresses to which sockets are bound on the machine with this address: counted by the network,
+    /// which knows nothing of the services that hold them.
+    pub fn sockets(&self, machine: IpAddr) -> Vec<SocketAddr> {
+        let world = self.world.borrow();
+        world.bound.keys().filter(|local| local.ip() == machine).copied().collect()
+    }
+
     /// Whether the machine leaves datagrams to ports where nothing is bound without an answer, as
     /// a firewall does. Otherwise it refuses them, which the sender hears of (see the module page).
     pub fn silent(&self, machine: IpAddr, on: bool) {
@@ -179,6 +186,16 @@ impl SimulatedNetwork {
     /// Makes one bind of the machine fail; called several times, as many.
     pub fn fail_next_bind(&self, machine: IpAddr, kind: io::ErrorKind) {
         self.world.borrow_mut().machine(machine).failing_binds.push_back(kind);
+    }
+
+    /// Takes back the faults that were ordered for the machine and have not come: sends that would block
+    /// or fail, binds that would fail.
+    pub fn forgive(&self, machine: IpAddr) {
+        let mut world = self.world.borrow_mut();
+        let machine = world.machine(machine);
+        machine.blocking_sends = 0;
+        machine.failing_sends.clear();
+        machine.failing_binds.clear();
     }
 
     /// Reports the socket bound to `local` as ready with an error, which its next read returns.

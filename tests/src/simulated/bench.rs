@@ -10,15 +10,17 @@ use connection_mgr::{Event, Snapshot};
 use http::Method;
 use neqo_transport::ConnectionParameters;
 use socket_transport::{
-    simulated::{SimulatedNetwork, Simulation},
+    simulated::{SimulatedNetwork, Simulation, SimulationError},
     walk::Step,
 };
 
-use transaction::RequestBody;
+use transaction::{HttpTransaction, RequestBody};
 
 use super::{
     Ask, BabblingPeer, Endpoint, Fetch, Http3ServerPeer, Names, Peer, RawPeer, Setup, SilentPeer,
     bench_nodes::{Client, Nodes, is_empty, snapshot},
+    budget::Budget,
+    pipes::Pipes,
     setup::Witnesses,
 };
 
@@ -52,13 +54,20 @@ pub const MINUTE: Duration = Duration::from_mins(1);
 /// 1. has every connection closed that is open still, and waits until the client's snapshot is empty
 ///    *while its service runs on* (not for scripted engines, which close only when their script says so);
 /// 2. shuts the client down, and looks again;
-/// 3. asks witnesses that the snapshot doesn't know: engines are counted by their own drop, transactions
-///    by something in their request heads, parts and jobs by their `Arc`s.
+/// 3. asks witnesses that share no code with the snapshot: engines are counted by their own drop,
+///    transactions by something in their request heads, pipes by their reference counts, parts and jobs by
+///    their `Arc`s, sockets by the network, timers by the time of the next one.
+///
+/// So a test drops what it holds of responses and request bodies before its bench. Each turn of the client
+/// has a budget, and each millisecond of virtual time has one of turns: whoever exceeds it fails the test.
 pub struct Bench {
     pub(super) nodes: Nodes,
     pub(super) witnesses: Witnesses,
     transactions: Arc<()>,
+    responses: Pipes,
+    request_bodies: Pipes,
     next_id: u64,
+    pub(super) ended: bool,
     pub(super) simulation: Simulation,
 }
 
@@ -84,11 +93,15 @@ impl Bench {
     }
 
     pub(super) fn of(simulation: Simulation, client: Client, witnesses: Witnesses) -> Self {
+        let budget = Budget::new(witnesses.limits.clone());
         let bench = Self {
-            nodes: Nodes { client, peers: Vec::new(), steps: None },
+            nodes: Nodes { client, peers: Vec::new(), steps: None, budget },
             witnesses,
             transactions: Arc::new(()),
+            responses: Pipes::default(),
+            request_bodies: Pipes::default(),
             next_id: 1,
+            ended: false,
             simulation,
         };
         bench.name(HOST, [SERVER]);
@@ -159,11 +172,23 @@ impl Bench {
         self.ask_with(Ask::new(Method::POST, path), Some(body))
     }
 
-    fn ask_with(&mut self, ask: Ask, body: Option<RequestBody>) -> Fetch {
-        let (transaction, fetch) = ask.into_transaction(self.next_id, &self.transactions, body);
-        self.next_id += 1;
+    pub(super) fn ask_with(&mut self, ask: Ask, body: Option<RequestBody>) -> Fetch {
+        let (transaction, fetch) = self.transaction(ask, body);
         self.submit(Event::NewTransaction(transaction));
         fetch
+    }
+
+    /// A transaction that is not submitted yet; all witnesses know it.
+    pub fn transaction(
+        &mut self,
+        ask: Ask,
+        body: Option<RequestBody>,
+    ) -> (Box<HttpTransaction>, Fetch) {
+        self.request_bodies.add(body.as_ref().and_then(RequestBody::witness));
+        let made = ask.into_transaction(self.next_id, &self.transactions, body);
+        self.next_id += 1;
+        self.responses.add(made.1.witness());
+        made
     }
 
     /// Sends a `GET` to [`HOST`].
@@ -214,6 +239,22 @@ impl Bench {
     pub fn run_for(&mut self, time: Duration) {
         let result = self.simulation.run_for(&mut self.nodes, time);
         result.unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    /// Lets time pass until it is over or something holds, which is asked after every turn.
+    #[track_caller]
+    pub(super) fn poll_until(&mut self, limit: Duration, mut until: impl FnMut() -> bool) {
+        match self.simulation.run(&mut self.nodes, |_| until(), limit) {
+            Ok(()) | Err(SimulationError::TimedOut { .. } | SimulationError::Stalled { .. }) => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// Lets time pass until the client holds nothing any more, or this long.
+    pub(super) fn wait_until_empty(&mut self, limit: Duration) {
+        let empty = |nodes: &mut Nodes| is_empty(&mut nodes.client).is_ok();
+        // Whoever looks for what is left says why.
+        let _ = self.simulation.run(&mut self.nodes, empty, limit);
     }
 
     /// Lets time pass until the client holds nothing any more; says how long that took.
@@ -284,6 +325,23 @@ impl Bench {
     /// Transactions alive: counted by something that each keeps.
     pub fn transactions(&self) -> usize {
         Arc::strong_count(&self.transactions) - 1
+    }
+
+    /// Response pipes that anybody holds, the test included: each is asked itself.
+    pub fn responses(&self) -> usize {
+        self.responses.alive()
+    }
+
+    /// Pipes of request bodies that anybody holds, the test included: each is asked itself.
+    pub fn request_bodies(&self) -> usize {
+        self.request_bodies.alive()
+    }
+
+    /// Sockets that are bound on the client's machine: the network counts them.
+    pub fn sockets(&self) -> Vec<SocketAddr> {
+        let mut sockets = self.network().sockets(CLIENT.into());
+        sockets.extend(self.network().sockets(CLIENT_V6.into()));
+        sockets
     }
 
     /// Cuts the way between the client and a machine, or mends it.

@@ -8,6 +8,8 @@ use socket_transport::{
     walk::{self, Step},
 };
 
+use super::budget::Budget;
+
 /// The stack that is tested.
 pub(super) type Client = Stack<ConnectionMgr>;
 
@@ -18,11 +20,12 @@ pub(super) struct Nodes {
     /// The client's steps, while they are recorded. (The peers run on the same kind of service, and make
     /// steps of the same names.)
     pub(super) steps: Option<Vec<Step>>,
+    pub(super) budget: Budget,
 }
 
 impl Node for Nodes {
     fn turn(&mut self) -> io::Result<bool> {
-        let Self { client, peers, steps } = self;
+        let Self { client, peers, steps, budget } = self;
         let worked = match steps {
             None => client.turn(),
             Some(steps) => {
@@ -31,6 +34,7 @@ impl Node for Nodes {
                 worked
             }
         };
+        budget.check(client.service().snapshot());
         Ok(worked? | peers.turn()?)
     }
 

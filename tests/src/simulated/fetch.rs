@@ -12,6 +12,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use transaction::{
     ClassOfService, ConnectionInfo, HttpTransaction, Isolation, NetError, PendingResponse,
     Priority, RequestBody, RequestHead, ResponseBody, ResponseHead, TransactionId,
+    Witness as PipeWitness,
 };
 
 use super::{HOST, PORT};
@@ -58,6 +59,11 @@ impl Ask {
     /// `POST`.
     pub fn post(path: &str, body: impl Into<Bytes>) -> Self {
         Self { body: body.into(), ..Self::new(Method::POST, path) }
+    }
+
+    /// With a body.
+    pub fn body(self, body: impl Into<Bytes>) -> Self {
+        Self { body: body.into(), ..self }
     }
 
     /// To another host.
@@ -178,6 +184,14 @@ impl Fetch {
     fn new(path: String, response: PendingResponse, arrived: Arrived) -> Self {
         let (stage, rest) = (Stage::Waiting(response), Bytes::new());
         Self { path, stage, head: None, trailers: None, arrived, rest }
+    }
+
+    /// A witness of its pipe, while no head was taken.
+    pub(super) fn witness(&self) -> Option<PipeWitness> {
+        match &self.stage {
+            Stage::Waiting(response) => response.witness(),
+            Stage::Reading(_) | Stage::Done(_) => None,
+        }
     }
 
     /// Takes the head if it is there, and nothing of the body. Says whether the wait for it is over.

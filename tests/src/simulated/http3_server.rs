@@ -124,6 +124,23 @@ impl Http3ServerPeer {
         exchange.done = true;
     }
 
+    /// Resets the answer to one of all requests, if that is possible.
+    pub fn try_reset(&mut self, request: usize, code: u64) {
+        let count = self.exchanges.len().max(1);
+        if let Some(exchange) = self.exchanges.get_mut(request % count) {
+            let _ = exchange.stream.stream_reset_send(code);
+            exchange.done = true;
+        }
+    }
+
+    /// Wants no more of the body of one of all requests, if that is possible.
+    pub fn try_stop_sending(&mut self, request: usize, code: u64) {
+        let count = self.exchanges.len().max(1);
+        if let Some(exchange) = self.exchanges.get_mut(request % count) {
+            let _ = exchange.stream.stream_stop_sending(code);
+        }
+    }
+
     /// Closes every connection.
     pub fn close(&mut self, code: u64, now: Instant) {
         for connection in &self.connections {
@@ -164,7 +181,12 @@ impl Http3ServerPeer {
                 }
                 Http3ServerEvent::StateChange { conn, state } => match state {
                     Http3State::Connected => self.connections.push(conn),
-                    Http3State::Closing(_) | Http3State::Closed(_) => self.closed.push(state),
+                    Http3State::Closing(_) | Http3State::Closed(_) => {
+                        // neqo wants no word about a stream from then on.
+                        let gone = |exchange: &&mut Exchange| exchange.stream.conn == conn;
+                        self.exchanges.iter_mut().filter(gone).for_each(|one| one.done = true);
+                        self.closed.push(state);
+                    }
                     _ => {}
                 },
                 Http3ServerEvent::PriorityUpdate { priority, .. } => {
@@ -189,7 +211,7 @@ impl Http3ServerPeer {
             Plan::AfterBody if fin => Plan::Now(received(0)),
             plan => plan,
         };
-        let check = (path == UPLOAD).then(Check::new);
+        let check = path.starts_with(UPLOAD).then(Check::new);
         let request = self.requests.len();
         let (reset, stopped) = (None, None);
         self.requests.push(Seen { method, path, headers, body: 0, fin, reset, stopped });
@@ -233,7 +255,8 @@ impl Exchange {
             return;
         }
         for head in answer.interim.iter().chain([&answer.head]) {
-            self.stream.send_headers(head).expect("a stream that takes a head");
+            // Refused where the client gave the stream up before it was looked at.
+            self.done |= self.stream.send_headers(head).is_err();
         }
     }
 

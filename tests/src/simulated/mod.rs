@@ -26,6 +26,7 @@ mod babbler;
 mod bench;
 mod bench_end;
 mod bench_nodes;
+mod budget;
 mod counted_engine;
 mod fetch;
 mod http3_server;
@@ -34,7 +35,9 @@ mod names;
 #[path = "../../../neqo_glue/src/testing/nss_db.rs"]
 #[expect(dead_code, reason = "the file has more than is needed here")]
 mod nss_db;
+mod pipes;
 mod qpack;
+pub mod random;
 mod raw_connection;
 mod raw_peer;
 mod raw_request;

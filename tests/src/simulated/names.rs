@@ -25,6 +25,11 @@ impl Names {
         self.with(|state| state.names.insert((host.to_owned(), port), addresses));
     }
 
+    /// Makes `host` unknown.
+    pub fn forget(&self, host: &str) {
+        self.with(|state| state.names.retain(|(known, _), _| known != host));
+    }
+
     /// How many look-ups there were.
     pub fn lookups(&self) -> usize {
         self.with(|state| state.lookups)

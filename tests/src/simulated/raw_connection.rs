@@ -37,6 +37,8 @@ pub struct RawConnection {
     /// What is left of the time until then, and the code.
     closing: Option<(Duration, u64)>,
     last_output: Option<Instant>,
+    /// Of [`goaway_now`](Self::goaway_now): requests from this stream on are not answered.
+    first_refused: Option<u64>,
 }
 
 #[derive(Default)]
@@ -61,6 +63,7 @@ impl RawConnection {
             outgoing: BTreeMap::new(),
             closing: None,
             last_output: None,
+            first_refused: None,
         }
     }
 
@@ -111,6 +114,13 @@ impl RawConnection {
         self.quic.stream_reset_send(stream, code).expect("an open stream");
     }
 
+    /// The same, if the stream is open.
+    pub fn try_reset(&mut self, request: usize, code: u64) {
+        let stream = self.requests[request].stream;
+        self.outgoing.remove(&stream);
+        let _ = self.quic.stream_reset_send(stream, code);
+    }
+
     /// `STOP_SENDING`.
     pub fn stop_sending(&mut self, request: usize, code: u64) {
         let stream = self.requests[request].stream;
@@ -123,6 +133,22 @@ impl RawConnection {
         let mut id = Encoder::default();
         id.encode_varint(first_refused);
         self.control(&frame(GOAWAY, id.as_ref()));
+    }
+
+    /// `GOAWAY`: requests that have not come are not served. Nothing before the client is connected.
+    pub fn goaway_now(&mut self) {
+        let seen = self.requests.iter().map(|request| request.stream.as_u64());
+        let first = seen.max().map_or(0, |last| last + 4);
+        if self.control.is_some() && self.first_refused.is_none() {
+            self.first_refused = Some(first);
+            self.goaway(first);
+        }
+    }
+
+    /// Requests that were looked at: all that `GOAWAY` did not refuse.
+    pub fn served(&self) -> impl Iterator<Item = &RawRequest> {
+        let end = self.first_refused.unwrap_or(u64::MAX);
+        self.requests.iter().filter(move |request| request.stream.as_u64() < end)
     }
 
     /// Sends these bytes on the control stream, behind its settings.
@@ -274,7 +300,8 @@ impl RawConnection {
             let had_head = !request.headers.is_empty();
             request.take(&buffer[..count]);
             request.fin |= fin;
-            if !had_head && !request.headers.is_empty() {
+            let refused = self.first_refused.is_some_and(|first| stream.as_u64() >= first);
+            if !had_head && !request.headers.is_empty() && !refused {
                 self.arrived.push_back(place);
             }
             if fin {

@@ -18,6 +18,8 @@ pub struct RawPeer {
     pub only_initials: bool,
     /// Sends nothing, and puts it here instead.
     pub diverted: Option<Vec<Vec<u8>>>,
+    /// Those that it has [forgotten](Self::forget).
+    pub forgotten: Vec<RawConnection>,
     alpn: &'static str,
     parameters: ConnectionParameters,
     answer: Option<Answer>,
@@ -29,6 +31,7 @@ impl RawPeer {
         let parameters = parameters.pmtud_iface_mtu(false);
         Self {
             connections: Vec::new(),
+            forgotten: Vec::new(),
             only_initials: false,
             diverted: None,
             alpn,
@@ -40,6 +43,12 @@ impl RawPeer {
     /// What to do from now on with each request whose head is complete.
     pub fn on_request(&mut self, answer: impl FnMut(&mut RawConnection, usize) + 'static) {
         self.answer = Some(Box::new(answer));
+    }
+
+    /// Forgets its connections, as if its program had started anew. (It sends no stateless resets: neqo tells
+    /// no token to the client that it would know.)
+    pub fn forget(&mut self) {
+        self.forgotten.append(&mut self.connections);
     }
 
     /// The first connection.

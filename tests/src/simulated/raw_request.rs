@@ -22,6 +22,8 @@ pub struct RawRequest {
     pub reset: Option<u64>,
     /// `STOP_SENDING` of the client.
     pub stopped: Option<u64>,
+    /// For whoever answers it later.
+    pub answered: bool,
     /// What does not make a frame yet.
     unparsed: Vec<u8>,
 }
@@ -35,6 +37,7 @@ impl RawRequest {
             fin: false,
             reset: None,
             stopped: None,
+            answered: false,
             unparsed: Vec::new(),
         }
     }

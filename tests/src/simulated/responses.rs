@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `/N` | N bytes of the [pattern](crate::loopback::pattern) |
 //! | `/post` | when the request's body has ended: its length in `x-data-received-length` |
-//! | `/upload` | the same; the body must be the pattern |
+//! | `/upload…` | the same; the body must be the pattern |
 //! | `/no_body`, `/no_content` | 200 and the end; 204 and the end |
 //! | `/no_content_length` | 4000 bytes without `Content-Length` |
 //! | `/content_length_smaller` | says 4000 and sends 8000 bytes |

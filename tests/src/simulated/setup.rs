@@ -21,7 +21,10 @@ use socket_transport::{
     simulated::{SimulatedNetwork, Simulation, Stack},
 };
 
-use super::{Bench, CLIENT, CLIENT_V6, Names, counted_engine::CountedFactory, nss_db};
+use super::{
+    Bench, CLIENT, CLIENT_V6, Names, budget::ROUNDS_PER_MILLISECOND,
+    counted_engine::CountedFactory, nss_db,
+};
 use crate::loopback::TestCa;
 
 /// Whose certificates the client believes.
@@ -108,10 +111,12 @@ impl Setup {
             limits: self.connections,
             others: None,
         });
+        let limits = self.limits.clone();
         let network = SimulatedNetwork::new(self.seed);
         let machine = network.dual_stack_host(CLIENT, CLIENT_V6);
         let client = Stack::new(machine, self.limits, mgr).expect("a service");
-        Bench::of(Simulation::of(network), client, Witnesses { engines, names, verifier, scripted })
+        let simulation = Simulation::of(network).max_rounds(ROUNDS_PER_MILLISECOND);
+        Bench::of(simulation, client, Witnesses { engines, names, verifier, scripted, limits })
     }
 }
 
@@ -122,6 +127,7 @@ pub(super) struct Witnesses {
     pub(super) names: Arc<Names>,
     pub(super) verifier: Arc<CountedVerifier>,
     pub(super) scripted: bool,
+    pub(super) limits: Limits,
 }
 
 /// A verifier whose calls are counted.

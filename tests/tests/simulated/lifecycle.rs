@@ -2,7 +2,7 @@
 
 use connection_mgr::Snapshot;
 use neqo_http3::Http3State;
-use neqo_transport::CloseReason;
+use neqo_transport::{CloseReason, ConnectionParameters, StreamType};
 use tests::simulated::{
     Ask, Bench, Fetch, Http3ServerPeer, MINUTE, MS, OTHER, Peer, SECOND, SERVER, Setup,
 };
@@ -118,6 +118,25 @@ fn h19_after_goaway_refused_requests_go_elsewhere_and_the_others_finish() {
     let snapshot = bench.snapshot();
     assert_eq!((snapshot.lifetime.connections, snapshot.lifetime.reclaimed), (2, 1));
     assert_eq!(states(&snapshot), [true]);
+}
+
+#[test]
+fn h19_after_goaway_requests_that_wait_for_a_stream_go_elsewhere_and_the_others_finish() {
+    let mut bench = Bench::new(5);
+    let one_stream = |parameters: ConnectionParameters| parameters.max_streams(StreamType::BiDi, 1);
+    let server = bench.raw_server(SERVER, one_stream);
+    let mut fetches = ["/a", "/b"].map(|path| bench.get(path));
+    bench.run_until("one arrives", |_| server.look(|server| server.requests() == 1));
+    server.tell(|server, _| {
+        server.on_request(|connection, n| connection.answer(n, b"second connection"));
+        server.connection().goaway(4);
+    });
+    bench.finish(&mut fetches[1..]);
+    assert_eq!((fetches[1].result(), fetches[1].body()), (Ok(()), &b"second connection"[..]));
+    assert!(!fetches[0].poll(), "the first one runs on");
+    server.tell(|server, _| server.connection().answer(0, b"first connection"));
+    bench.finish(&mut fetches[..1]);
+    assert_eq!(fetches[0].body(), b"first connection");
 }
 
 #[test]

@@ -20,6 +20,8 @@ mod hostile;
 mod lifecycle;
 mod manager;
 mod manager_limits;
+mod planted_leaks;
+mod random;
 mod scripted_engine;
 mod slow_readers;
 mod stream_ends;

@@ -29,6 +29,8 @@ pub use file::{BodyRead, FileBody};
 pub use pipe::{BodyWriter, PipeBody};
 pub(crate) use reader::{BodyReader, Next};
 
+use crate::witness::Witness;
+
 /// What an application sends with a request.
 #[derive(Debug, Default)]
 #[non_exhaustive]
@@ -82,6 +84,14 @@ impl RequestBody {
             Self::File(file) => Self::File(file.clone()),
             Self::Pipe(_) => return None,
         })
+    }
+
+    /// A witness of a pipe; none of other bodies.
+    pub fn witness(&self) -> Option<Witness> {
+        match self {
+            Self::Pipe(pipe) => Some(pipe.witness()),
+            Self::Empty | Self::Bytes(_) | Self::File(_) => None,
+        }
     }
 
     /// Holds a pipe to the length that the request's head states.

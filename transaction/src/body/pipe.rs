@@ -25,6 +25,7 @@ use crate::{
     error::NetError,
     exchange::Exchange,
     pipe::{Pipe, Read},
+    witness::Witness,
 };
 
 /// Pieces below this size are joined, up to the second.
@@ -74,6 +75,10 @@ impl PipeBody {
     /// How long it will be, if that was said.
     pub fn length(&self) -> Option<u64> {
         self.0.state.lock().expected
+    }
+
+    pub(super) fn witness(&self) -> Witness {
+        Witness::of(&self.0)
     }
 
     pub(super) fn expect_length(&self, length: u64) {

@@ -1,0 +1,95 @@
+//! Random programs: a client and one to three peers live through faults in random order, and every lifecycle
+//! ends with nothing left.
+//!
+//! ```text
+//!   seed ─► Program ─ steps ─► Play ─► Bench ─► invariants after every step
+//!             │                  └─ Requests: each ends once, in a way that something explains
+//!             └─ Conditions: peers, weather, limits
+//! ```
+//!
+//! A lifecycle is one client from its first request until it is empty: on real neqo against peers on neqo
+//! ([`on_neqo`]), or on a scripted engine that says anything in any order ([`on_scripts`]).
+//!
+//! # Playing one again
+//!
+//! A program follows from its seed, and a run that fails prints it, with the steps up to the failure; the
+//! network prints where it saved its trace. These variables choose what is played:
+//!
+//! | variable | meaning |
+//! |---|---|
+//! | `NECKO_RANDOM_FIRST` | the first seed, instead of the test's own |
+//! | `NECKO_RANDOM_COUNT` | how many programs each test plays |
+//!
+//! So `NECKO_RANDOM_FIRST=4711 NECKO_RANDOM_COUNT=1 cargo test -p tests --test simulated random::neqo_1` plays
+//! program 4711 alone. (NSS draws its own random numbers, so lengths of packets may differ by a byte.)
+
+mod dice;
+mod invariants;
+mod peers;
+mod play;
+mod program;
+mod request;
+mod step;
+mod troubles;
+
+use std::{env, fmt::Debug, ops::Range};
+
+use play::Play;
+use program::Program;
+
+/// Plays programs on real neqo. Panics with the first that fails.
+pub fn on_neqo(seeds: Range<u64>) {
+    for seed in chosen(seeds) {
+        let program = Program::draw(seed);
+        let mut journal = Journal::new("on_neqo", seed, &program.conditions);
+        let mut play = Play::new(&program);
+        for step in &program.steps {
+            journal.note(step);
+            if !play.step(step) {
+                break;
+            }
+        }
+        journal.note(&"the end");
+        play.end();
+    }
+}
+
+/// The seeds that the environment wants, or these.
+fn chosen(seeds: Range<u64>) -> Range<u64> {
+    let number = |name| env::var(name).ok().map(|text| text.parse().expect("a number"));
+    let first = number("NECKO_RANDOM_FIRST").unwrap_or(seeds.start);
+    let count = number("NECKO_RANDOM_COUNT").unwrap_or(seeds.end - seeds.start);
+    first..first + count
+}
+
+/// What was done so far; printed when a program fails.
+struct Journal {
+    player: &'static str,
+    seed: u64,
+    conditions: String,
+    steps: Vec<String>,
+}
+
+impl Journal {
+    fn new(player: &'static str, seed: u64, conditions: &impl Debug) -> Self {
+        Self { player, seed, conditions: format!("{conditions:?}"), steps: Vec::new() }
+    }
+
+    fn note(&mut self, step: &impl Debug) {
+        self.steps.push(format!("{step:?}"));
+    }
+}
+
+impl Drop for Journal {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        let Self { player, seed, conditions, steps } = self;
+        eprintln!("random::{player}: program {seed} failed; conditions: {conditions}");
+        for (number, step) in steps.iter().enumerate() {
+            eprintln!("{:4}  {step}", number + 1);
+        }
+        eprintln!("to play it again: NECKO_RANDOM_FIRST={seed} NECKO_RANDOM_COUNT=1");
+    }
+}
