@@ -18,7 +18,7 @@ use socket_transport::{
     Limits, SocketIo, SocketKey, SocketTransportService, UdpOptions, simulated::SimulatedNetwork,
 };
 use transaction::{
-    HttpTransaction, NetError, PendingResponse, RequestHead, Response, TransactionId,
+    HttpTransaction, NetError, PendingResponse, RequestHead, Response, Restarts, TransactionId,
 };
 
 pub(crate) const MS: Duration = Duration::from_millis(1);
@@ -57,7 +57,7 @@ pub(crate) struct Fixture {
     pub(crate) session: Option<Http3Session<Handle>>,
     dropped: Rc<Cell<usize>>,
     pub(crate) requests: Vec<Request>,
-    pub(crate) restarts: Vec<Box<HttpTransaction>>,
+    pub(crate) restarts: Restarts,
 }
 
 impl Fixture {
