@@ -27,7 +27,7 @@ fn with_response(fixture: &mut Fixture) -> ResponseBody {
     fixture.settle();
     fixture.connected(0);
     fixture.scripts[0].event(head(0, 200, false));
-    fixture.scripts[0].data(StreamId::new(0), &[7; 200_000], false);
+    fixture.scripts[0].data(StreamId::new(0), &vec![7; 200_000], false);
     fixture.nudge();
     poll(&mut response).expect("a head").expect("a response").into_body()
 }
@@ -94,6 +94,21 @@ fn c4_when_the_engine_has_ended_the_session_the_timer_and_the_socket_go() {
     assert_eq!(steps[..2], [Step::OnSocketDetached, Step::OnStopListening]);
     let after = fixture.snapshot();
     assert_eq!((after.service.sockets, after.connections()), (0, 0));
+}
+
+/// Necko makes the connection all the same, whose `Activate` then fails. Here there is none: the engine can't be
+/// made, so the socket goes again, and all that waited for a connection are told.
+#[test]
+fn c1_c12_an_error_before_connecting_fails_what_waits_and_leaves_no_connection() {
+    let mut fixture = Fixture::new(0);
+    let mut responses = [fixture.fetch("one.example"), fixture.fetch("one.example")];
+    fixture.settle();
+    for response in &mut responses {
+        assert!(matches!(error(response), NetError::Internal(_)));
+    }
+    let snapshot = fixture.snapshot();
+    assert_eq!(snapshot.expect_empty(), Ok(()));
+    assert_eq!((snapshot.lifetime.connections, snapshot.lifetime.dispatched), (0, 0));
 }
 
 /// Its descriptor is good for nothing any more, which the service finds out and tells: no farewell is possible.
@@ -225,7 +240,7 @@ fn c11_drivers_are_never_nested() {
     let mut fixture = Fixture::new(1);
     let steps = walk::record(|| {
         let mut body = with_response(&mut fixture);
-        fixture.scripts[0].data(StreamId::new(0), &[7; 200_000], true);
+        fixture.scripts[0].data(StreamId::new(0), &vec![7; 200_000], true);
         while body.try_chunk().is_some() {}
         fixture.nudge();
         while body.try_chunk().is_some() {}

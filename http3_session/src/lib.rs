@@ -32,7 +32,7 @@
 //! }
 //! ```
 //!
-//! and entering twice is borrowing twice:
+//! and entering twice is borrowing twice (necko's C11, without the counter):
 //!
 //! ```compile_fail,E0499
 //! fn nested(session: &mut http3_session::Http3Session<()>, io: &mut socket_transport::SocketIo<'_>) {

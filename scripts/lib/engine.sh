@@ -32,7 +32,18 @@ ensure_engine() {
         # Another set-up may have made it while this one waited.
         engine_is_whole "$ENGINE" || make_engine
     fi
+    mend_engine
     link_engine
+}
+
+# One made by an earlier version of this script is mended where it is: the file
+# says which mends were made.
+mend_engine() {
+    local mends=$ROOT/scripts/lib/mend_neqo.py
+    cmp -s "$mends" "$ENGINE/MENDED" && return
+    python3 "$mends" "$ENGINE/neqo" ||
+        die "neqo could not be mended: remove $ENGINE and run this again."
+    cp "$mends" "$ENGINE/MENDED"
 }
 
 # Where the engine is or will be. A tree of one's own gets an engine of its

@@ -79,6 +79,7 @@ fn a_batch_goes_out_with_one_send() {
     assert_eq!((datagrams_sent, bytes_sent, gso_sends), (3, 5, 1));
 }
 
+/// <https://github.com/quinn-rs/quinn/issues/2399>
 #[cfg(unix)]
 #[test]
 fn d2_47_a_refused_batch_is_sent_one_by_one_and_so_are_those_after_it() {
@@ -91,6 +92,7 @@ fn d2_47_a_refused_batch_is_sent_one_by_one_and_so_are_those_after_it() {
     assert_eq!(script.sent, [&b"aa"[..], b"bb", b"c", b"aa", b"bb", b"c"]);
 }
 
+/// <https://github.com/mozilla/neqo/pull/3482>
 #[cfg(target_os = "linux")]
 #[test]
 fn d2_47_no_buffer_space_is_a_loss_and_not_would_block() {

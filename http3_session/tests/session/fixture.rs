@@ -18,7 +18,7 @@ use socket_transport::{
     Limits, SocketIo, SocketKey, SocketTransportService, UdpOptions, simulated::SimulatedNetwork,
 };
 use transaction::{
-    ConnectionInfo, HttpTransaction, NetError, PendingResponse, RequestHead, Response,
+    ConnectionInfo, HttpTransaction, NetError, PendingResponse, RequestHead, Response, Restarts,
     TransactionId,
 };
 
@@ -58,7 +58,7 @@ pub(crate) struct Fixture {
     pub(crate) session: Option<Http3Session<Handle>>,
     dropped: Rc<Cell<usize>>,
     pub(crate) requests: Vec<Request>,
-    pub(crate) restarts: Vec<Box<HttpTransaction>>,
+    pub(crate) restarts: Restarts,
 }
 
 impl Fixture {

@@ -2,11 +2,6 @@
 //! says of itself can be looked at after every call.
 
 #![cfg(test)]
-#![expect(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking, its helpers included"
-)]
 
 mod ends;
 mod fixture;

@@ -51,7 +51,7 @@ fn h7_a_stream_that_ends_is_in_no_queue_any_more() {
     let mut fixture = Fixture::connected();
     fixture.get();
     let key = fixture.requests[0].key;
-    fixture.script.data(FIRST, &[7; 500_000], false);
+    fixture.script.data(FIRST, &vec![7; 500_000], false);
     fixture.play([head(FIRST, false)]);
     let mut body = fixture.poll(0).expect("a head").expect("a response").into_body();
     while body.try_chunk().is_some() {}

@@ -39,7 +39,7 @@ fn u8_a_blocked_round_leaves_the_timer_as_it_is() {
     let first = fixture.session().deadline();
     assert!(first.is_some());
     fixture.network.would_block_next(MACHINE, 1);
-    fixture.network.write_delay(Duration::from_secs(60));
+    fixture.network.write_delay(Duration::from_mins(1));
     fixture.script.datagram(b"blocked");
     for delay in [MS, 2 * MS, 3 * MS] {
         fixture.script.callback(Some(delay));

@@ -25,12 +25,15 @@ fn place(step: &str) -> Place {
         "transaction_has_data_to_recv" => ("connection_mgr", 1, Some("the reader made room")),
         "transaction_has_data_to_write" => ("connection_mgr", 1, Some("the writer has more")),
         "reclaim_connection" => ("connection_mgr", 1, Some("posted: reclaim")),
-        "on_packet_received" | "on_stop_listening" | "close_transaction" | "handle_dropped" => {
-            ("connection_mgr", 1, None)
-        }
+        "on_packet_received"
+        | "on_stop_listening"
+        | "close_transaction"
+        | "handle_dropped"
+        | "connection_close"
+        | "process_pending_queue" => ("connection_mgr", 1, None),
         "recv_data" => ("http3_session", 2, Some("posted: receive")),
         "send_data" => ("http3_session", 2, Some("posted: send")),
-        "session_close" => ("http3_session", 2, None),
+        "session_connected" | "session_close" | "session_closed" => ("http3_session", 2, None),
         "write_segments" | "read_segments" => ("streams", 4, None),
         _ => ("http3_session", 3, None),
     };
@@ -84,7 +87,8 @@ impl Walks {
             "recv_data" => last != "on_packet_received",
             "send_data" => {
                 let by_recv_data = before("recv_data") && !before("send_data");
-                !(by_recv_data || last == "close_transaction")
+                let closing = ["close_transaction", "session_close", "close_stream"];
+                !(by_recv_data || closing.contains(&last.as_str()))
             }
             _ => place(step).cause.is_some(),
         }

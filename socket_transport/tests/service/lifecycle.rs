@@ -1,4 +1,4 @@
-//! Sockets come and go: S1–S6, S10, S11, U1–U3.
+//! Sockets come and go: S1–S6, S10, S11, U1–U3. (S7 is in `tests/simulated/inactivity.rs`.)
 
 use std::{
     cell::Cell,
@@ -134,6 +134,30 @@ fn s3_one_closed_by_another_sockets_callback_is_not_served_any_more() {
     outside.send(second, b"?");
     let _ = turn(&mut service, &mut app);
     assert_eq!(app.calls, [Call::Ready(1), Call::Detached(2, Detached::Closed)]);
+}
+
+/// In necko a handler takes itself off the poll by clearing its flags. Here it is polled for as long as it is
+/// attached: what a handler leaves unread is not reported again before something new comes, and it can ask.
+#[test]
+fn s4_a_socket_that_is_not_read_is_idle_until_something_comes_or_its_handler_asks() {
+    let (mut service, outside) = (service(), Outside::new());
+    let (key, addr) = open(&mut service, 7);
+    let mut app = App::new(|_, _| ());
+    outside.send(addr, b"unread");
+    let _ = turn(&mut service, &mut app);
+    assert_eq!(app.take_calls(), [Call::Ready(7)]);
+    for _ in 0..3 {
+        assert_eq!(turn(&mut service, &mut app), Turn::Idle);
+    }
+    assert_eq!(app.take_calls(), []);
+
+    service.with_context(|ctx| ctx.stay_ready(key));
+    assert_eq!(service.snapshot().ready_sockets, 1);
+    let _ = turn(&mut service, &mut app);
+    outside.send(addr, b"more");
+    turn_until(&mut service, &mut app, |app| app.calls.len() == 2);
+    assert_eq!(app.calls, [Call::Ready(7), Call::Ready(7)]);
+    assert_eq!(turn(&mut service, &mut app), Turn::Idle);
 }
 
 #[test]

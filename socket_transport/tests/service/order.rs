@@ -79,6 +79,7 @@ fn s9_what_a_socket_callback_posts_runs_after_it_and_never_nested() {
     assert_eq!(*log.borrow(), expected);
 }
 
+/// <https://github.com/curl/curl/pull/19186>, <https://github.com/curl/curl/pull/21869>
 #[test]
 fn d2_46_receive_budget_counts_every_datagram() {
     let limits = Limits { datagrams_per_turn: 3, ..Limits::default() };
@@ -194,6 +195,7 @@ fn a_flood_of_datagrams_does_not_keep_an_event_from_running() {
     assert_eq!(app.count(&Call::Event(3)), 1);
 }
 
+/// <https://github.com/mozilla/neqo/issues/177>, <https://github.com/mozilla/neqo/issues/1490>
 #[test]
 fn d2_43_a_deadline_in_the_past_is_served_once_per_turn() {
     let mut service = service();

@@ -151,6 +151,7 @@ fn a_refusal_neither_swallows_the_next_datagram_nor_gets_lost() {
     turn_until(&mut service, &mut app, |app| app.calls == [Call::Ready(7)]);
 }
 
+/// <https://github.com/mozilla/neqo/pull/3895>
 #[test]
 fn d2_48_an_unreachable_peer_does_not_disturb_a_servers_socket() {
     let (mut service, outside) = (service(), Outside::new());

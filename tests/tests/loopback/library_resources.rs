@@ -35,6 +35,7 @@ fn a_handler_leaves_no_thread_and_no_descriptor() {
     );
 }
 
+/// <https://github.com/oven-sh/bun/pull/35745>
 #[test]
 fn d2_11_two_hundred_connections_later_the_descriptors_are_the_same() {
     in_a_process_of_its_own(

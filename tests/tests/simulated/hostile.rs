@@ -379,3 +379,31 @@ fn datagrams_from_elsewhere_get_no_answer_and_change_nothing() {
     bench.finish([&mut upload]);
     assert_eq!(upload.result(), Ok(()));
 }
+/// neqo 0.13.4 made room for it, and so ended the process; set-up mends that.
+#[test]
+fn a_length_that_is_only_announced_is_not_made_room_for() {
+    let (mut bench, server, mut fetch) = waiting(Setup::new(20));
+    server.tell(|server, _| {
+        let half_a_petabyte = [2, 0x5f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f];
+        server.connection().open_unidirectional(&half_a_petabyte);
+    });
+    bench.finish([&mut fetch]);
+    assert_closed_with(&mut bench, &server, &fetch, 0x201);
+}
+/// The server's hello comes again and again, and nothing behind it: what keeps the connection from being idle
+/// must not keep it from being given up.
+///
+/// <https://github.com/threefoldtech/mycelium/issues/309>
+#[test]
+fn d2_13_a_handshake_that_never_ends_is_given_up() {
+    let (mut bench, server) = Bench::with_raw(12);
+    server.tell(|server, _| server.only_initials = true);
+    let mut fetch = bench.get("/");
+    bench.finish([&mut fetch]);
+    assert_eq!(fetch.error(), &NetError::NetTimeout(TimeoutPhase::Connect));
+    assert_eq!(server.look(|server| server.connections.len()), 1);
+    let heard = bench.snapshot().service.traffic.datagrams_received;
+    assert!(heard > 3, "it was heard of {heard} times");
+    let waited = bench.run_until_empty();
+    assert!(waited < 10 * SECOND, "a closing period, not {waited:?}");
+}
