@@ -1,6 +1,5 @@
 //! Transactions get connections (necko's `ProcessNewTransaction`, `TryDispatchTransaction`).
 
-use socket_transport::walk::{Step, step};
 use transaction::{Alpn, ConnectionInfo, HttpTransaction, NetError, TransactionId};
 
 use super::ConnectionMgr;
@@ -36,7 +35,6 @@ impl ConnectionMgr {
 
     /// Necko's `ProcessPendingQForEntry`: dispatches what can be, and begins the connections that are wanted.
     pub(super) fn process_pending_queue(&mut self, ctx: &mut Ctx<'_>, info: &ConnectionInfo) {
-        step(Step::ProcessPendingQueue);
         while let Some(key) = self.usable_connection(ctx, info)
             && let Some(entry) = self.entries.get_mut(info)
             && let Some(transaction) = entry.pending.pop(self.current_tab)
