@@ -66,3 +66,7 @@ impl ConnectionMgr {
 fn same(what: &str, left: usize, right: usize) -> Result<(), String> {
     if left == right { Ok(()) } else { Err(format!("{what}: {left} and {right}")) }
 }
+
+#[cfg(test)]
+#[expect(clippy::expect_used, reason = "a test fails by panicking")]
+mod tests;
