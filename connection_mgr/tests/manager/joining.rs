@@ -159,7 +159,7 @@ fn joining(machine: &mut Machine) -> transaction::PendingResponse {
     machine.run_for(SECOND / 4);
     machine.job_delay(40 * SECOND);
     machine.run_for(SECOND / 2);
-    let entry = machine.entry("b.example").unwrap();
+    let entry = machine.entry("b.example").expect("it is there");
     assert!(entry.joining && !entry.resolving);
     assert_eq!(entry.pending, 1);
     guest
