@@ -68,5 +68,4 @@ fn same(what: &str, left: usize, right: usize) -> Result<(), String> {
 }
 
 #[cfg(test)]
-#[expect(clippy::expect_used, reason = "a test fails by panicking")]
 mod tests;
