@@ -66,3 +66,6 @@ impl ConnectionMgr {
 fn same(what: &str, left: usize, right: usize) -> Result<(), String> {
     if left == right { Ok(()) } else { Err(format!("{what}: {left} and {right}")) }
 }
+
+#[cfg(test)]
+mod tests;

@@ -23,7 +23,8 @@ pub(crate) struct ConnectionEntry {
     pub(crate) half_open: HalfOpen,
     pub(crate) untried: Untried,
     pub(crate) pending: PendingTransactionQueue,
-    /// A connection is wanted although nobody waits for it yet.
+    /// A connection is wanted although nobody waits for it yet: until there is one, whichever address it
+    /// goes to.
     pub(crate) speculative: bool,
     /// It would make a connection, and stands in the line of those that wait for room.
     pub(crate) starved: bool,
@@ -36,9 +37,8 @@ impl ConnectionEntry {
             Alpn::Http3 => 1,
             Alpn::Http11 => max_per_host,
         };
-        (self.speculative || !self.pending.is_empty())
-            && self.half_open.is_idle()
-            && self.active.len() < limit
+        let wanted = !self.pending.is_empty() || self.speculative && self.active.is_empty();
+        wanted && self.half_open.is_idle() && self.active.len() < limit
     }
 
     /// Takes a connection off the lists; answers whether it was on one.
@@ -76,5 +76,82 @@ impl ConnectionEntry {
             && self.pending.is_empty()
             && self.half_open.is_idle()
             && !self.speculative
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use socket_transport::slots::Slots;
+
+    use super::*;
+
+    fn keys() -> [ConnectionKey; 3] {
+        let mut slots = Slots::new();
+        [1, 2, 3].map(|n| ConnectionKey::new(slots.insert(n)))
+    }
+
+    #[test]
+    fn m10_each_thing_alone_keeps_an_entry() {
+        assert!(ConnectionEntry::default().is_empty());
+        let [key, ..] = keys();
+        let fill: [fn(&mut ConnectionEntry, ConnectionKey); 5] = [
+            |entry, key| entry.active.push(key),
+            |entry, key| entry.idle.push(key),
+            |entry, key| entry.draining.push(key),
+            |entry, key| entry.coalesced = Some(key),
+            |entry, _| entry.speculative = true,
+        ];
+        for fill in fill {
+            let mut entry = ConnectionEntry::default();
+            fill(&mut entry, key);
+            assert!(!entry.is_empty(), "{entry:?}");
+        }
+    }
+
+    #[test]
+    fn m3_a_connection_that_is_removed_is_on_no_list() {
+        let [first, second, third] = keys();
+        let mut entry = ConnectionEntry::default();
+        entry.active.extend([first, second]);
+        entry.idle.push(third);
+        assert!(entry.remove_connection(first));
+        assert!(!entry.remove_connection(first));
+        assert!(entry.make_draining(second));
+        assert_eq!(entry.connections().collect::<Vec<_>>(), [third, second]);
+        assert!(entry.remove_connection(second) && entry.remove_connection(third));
+        assert!(entry.is_empty());
+    }
+
+    #[test]
+    fn m7_only_an_active_connection_begins_to_drain_and_only_once() {
+        let [first, second, _] = keys();
+        let mut entry = ConnectionEntry::default();
+        entry.active.push(first);
+        entry.idle.push(second);
+        assert!(!entry.make_draining(second));
+        assert!(entry.make_draining(first));
+        assert!(!entry.make_draining(first));
+        assert_eq!((entry.active.len(), &entry.draining[..]), (0, &[first][..]));
+    }
+
+    #[test]
+    fn m11_no_second_connection_is_wanted_ahead_of_time_nor_more_than_the_limit() {
+        let [first, second, third] = keys();
+        let info = |alpn| {
+            let mut info = ConnectionInfo::new("necko.test", 443);
+            info.alpn = alpn;
+            info
+        };
+        let mut entry = ConnectionEntry::default();
+        assert!(!entry.wants_connection(&info(Alpn::Http3), 2));
+        entry.speculative = true;
+        assert!(entry.wants_connection(&info(Alpn::Http3), 2));
+        assert!(entry.wants_connection(&info(Alpn::Http11), 2));
+        entry.active.push(first);
+        assert!(!entry.wants_connection(&info(Alpn::Http3), 2));
+        assert!(!entry.wants_connection(&info(Alpn::Http11), 2), "there is one already");
+        entry.active.clear();
+        entry.draining.extend([first, second, third]);
+        assert!(entry.wants_connection(&info(Alpn::Http3), 2), "those don't count");
     }
 }

@@ -277,7 +277,8 @@ impl HttpConnection for HttpConnectionUdp {
         let Some(session) = &mut self.session else { return Aftermath::default() };
         let state = session.state();
         let connected = state == SessionState::Connected && !self.was_connected;
-        self.was_connected |= connected;
+        // Also when it was connected for less than a turn: then it has not failed to connect.
+        self.was_connected = session.was_connected();
         let failed = state >= SessionState::Closing && !self.was_connected;
         let aftermath = Aftermath {
             connected,

@@ -153,10 +153,8 @@ impl ConnectionMgr {
         if aftermath.draining {
             let left = self.entries.get_mut(&info).is_some_and(|entry| entry.make_draining(key));
             concerned.extend(self.leave_guests(key));
-            if left && let Some(error) = aftermath.failed_to_connect {
-                self.connection_failed(&info, &error);
-            }
             if left {
+                self.connection_failed(&info, aftermath.failed_to_connect.as_ref());
                 concerned.insert(info);
             }
         }

@@ -21,6 +21,7 @@ use transaction::{
 
 /// What a test knows of a connection, and does to it.
 #[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 struct Played {
     key: Option<ConnectionKey>,
     transaction: Option<Box<HttpTransaction>>,
@@ -158,19 +159,26 @@ struct Http11 {
 
 impl Http11 {
     fn new() -> Self {
+        Self::with_room_for(900)
+    }
+
+    fn with_room_for(max_connections: usize) -> Self {
         let connections = Connections::default();
         let others = Box::new(connections.clone());
         let fixture = Fixture::with(0, |parts| {
             parts.limits.max_connections_per_host = 2;
+            parts.limits.max_connections = max_connections;
             parts.others = Some(others);
         });
         Self { fixture, connections }
     }
 
     fn fetch(&mut self) -> PendingResponse {
-        let mut info = ConnectionInfo::new("one.example", 443);
-        info.alpn = Alpn::Http11;
-        let response = self.fixture.fetch_over(info);
+        self.fetch_from("one.example")
+    }
+
+    fn fetch_from(&mut self, host: &str) -> PendingResponse {
+        let response = self.fixture.fetch_over(key(host));
         self.fixture.settle();
         response
     }
@@ -185,6 +193,12 @@ impl Http11 {
 
     /// A response of so many bytes comes, whole: the handle goes.
     fn answer(&mut self, n: usize, bytes: u64) {
+        drop(self.answer_but_hold(n, bytes));
+        self.fixture.settle();
+    }
+
+    /// As [`answer`](Self::answer), but the handle has yet to go.
+    fn answer_but_hold(&mut self, n: usize, bytes: u64) -> Option<ConnectionHandle> {
         let (mut transaction, handle) = self.played(n, |played| {
             played.connected = true;
             played.bytes_read += bytes;
@@ -197,7 +211,13 @@ impl Http11 {
         };
         transaction.set_response_head(head).expect("valid");
         assert!(matches!(transaction.close(Ok(())), Closed::Finished));
-        drop(handle);
+        handle
+    }
+
+    /// Whatever drives a connection: the manager asks what came of it.
+    fn drive(&mut self, n: usize) {
+        let key = self.played(n, |played| played.key.expect("made"));
+        self.fixture.stack.poster().waker(Target::ForceRecv(key)).wake();
         self.fixture.settle();
     }
 
@@ -210,6 +230,12 @@ impl Http11 {
         };
         [count(true, false), count(false, true), count(false, false)]
     }
+}
+
+fn key(host: &str) -> ConnectionInfo {
+    let mut info = ConnectionInfo::new(host, 443);
+    info.alpn = Alpn::Http11;
+    info
 }
 
 #[track_caller]
@@ -305,13 +331,8 @@ fn an_idle_connection_that_ends_by_itself_is_removed() {
     let mut first = http.fetch();
     http.answer(0, 1);
     assert_answered(&mut first);
-    let key = http.played(0, |played| {
-        played.ended = true;
-        played.key.expect("made")
-    });
-    // Whatever drives it: the manager asks what came of it.
-    http.fixture.stack.poster().waker(Target::ForceRecv(key)).wake();
-    http.fixture.settle();
+    http.played(0, |played| played.ended = true);
+    http.drive(0);
     assert_eq!((http.lists(), http.played(0, |played| played.closed)), ([0, 0, 0], 1));
 }
 
@@ -352,9 +373,59 @@ fn m20_m26_everything_ends_at_once_when_it_must() {
 #[test]
 fn a_key_of_another_protocol_without_a_factory_fails_with_a_clear_error() {
     let mut fixture = Fixture::new(0);
-    let mut info = ConnectionInfo::new("one.example", 443);
-    info.alpn = Alpn::Http11;
-    let mut response = fixture.fetch_over(info);
+    let mut response = fixture.fetch_over(key("one.example"));
     fixture.settle();
     assert!(matches!(error(&mut response), NetError::InvalidRequest(_)));
+}
+
+/// The reclaim of its last request is on its way when it is dispatched anew.
+#[test]
+fn m3_a_reclaim_that_comes_after_the_next_dispatch_leaves_the_connection_alone() {
+    let mut http = Http11::new();
+    let mut first = http.fetch();
+    let handle = http.answer_but_hold(0, 10);
+    let mut second = http.fixture.fetch_over(key("one.example"));
+    drop(handle);
+    http.fixture.settle();
+    assert_answered(&mut first);
+    assert_eq!((http.lists(), http.fixture.snapshot().handles), ([1, 0, 0], 1));
+    let third = http.fetch();
+    assert_eq!((http.made(), http.played(0, |played| played.closed)), (2, 0));
+    http.answer(0, 10);
+    assert_answered(&mut second);
+    assert_eq!(http.lists(), [1, 1, 0]);
+    drop(third);
+}
+
+#[test]
+fn s6_an_idle_connection_makes_room_at_once() {
+    let mut http = Http11::with_room_for(2);
+    let mut responses = [http.fetch(), http.fetch()];
+    http.answer(1, 1);
+    http.answer(0, 1);
+    responses.iter_mut().for_each(assert_answered);
+    let mut other = http.fetch_from("two.example");
+    let closed = [0, 1].map(|n| http.played(n, |played| played.closed));
+    assert_eq!(closed, [1, 0], "the one that was used least lately");
+    assert_eq!((http.made(), http.lists(), http.fixture.snapshot().starved), (3, [1, 1, 0], 0));
+    http.answer(2, 1);
+    assert_answered(&mut other);
+}
+
+#[test]
+fn m18_one_connection_is_made_ahead_of_time_however_many_there_may_be() {
+    let mut http = Http11::new();
+    let ahead = || Event::SpeculativeConnect(key("two.example"));
+    assert!(http.fixture.stack.poster().submit(ahead()).is_ok());
+    http.fixture.settle();
+    assert_eq!((http.made(), http.lists()), (1, [1, 0, 0]));
+    http.played(0, |played| played.connected = true);
+    http.drive(0);
+    let mut response = http.fetch_from("two.example");
+    assert_eq!((http.made(), http.played(0, |played| played.activated)), (1, 1));
+    http.answer(0, 1);
+    assert_answered(&mut response);
+    assert!(http.fixture.stack.poster().submit(ahead()).is_ok());
+    http.fixture.settle();
+    assert_eq!(http.made(), 1, "an idle one is there");
 }

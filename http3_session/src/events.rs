@@ -133,6 +133,7 @@ impl Turn<'_, '_> {
             log::debug!(target: "necko::session", "{}: connected", self.core.host);
             step(Step::SessionConnected);
             self.core.state = SessionState::Connected;
+            self.core.was_connected = true;
             self.core.streams.requeue(Queue::WaitingForConnection, Queue::ReadyForWrite);
         }
     }

@@ -87,6 +87,8 @@ pub(crate) enum Command {
 pub(crate) struct Core {
     pub(crate) host: String,
     pub(crate) state: SessionState,
+    /// It is or was connected.
+    pub(crate) was_connected: bool,
     pub(crate) streams: StreamTable,
     pub(crate) commands: VecDeque<Command>,
     /// What the session failed with; decides what its streams are told (necko's `mError`).
@@ -141,6 +143,7 @@ impl<H> Http3Session<H> {
         let core = Core {
             host: host.to_owned(),
             state: SessionState::Initializing,
+            was_connected: false,
             streams: StreamTable::default(),
             commands: VecDeque::new(),
             error: None,
@@ -184,6 +187,11 @@ impl<H> Http3Session<H> {
     /// Where the session stands.
     pub fn state(&self) -> SessionState {
         self.core.state
+    }
+
+    /// Whether the handshake was completed, though it may be closed by now.
+    pub fn was_connected(&self) -> bool {
+        self.core.was_connected
     }
 
     /// Whether it takes another transaction (necko's `CanReuse`).

@@ -100,6 +100,8 @@ pub struct HttpTransaction {
     attempts: u32,
     /// A server said that it is not the one to ask (421); that is believed once.
     misdirected: bool,
+    /// That was what ended the last attempt.
+    just_misdirected: bool,
     /// The unused rest of the last segment of the pipe.
     segment: BytesMut,
 }
@@ -150,6 +152,7 @@ impl HttpTransaction {
             progress: Progress::default(),
             attempts: 1,
             misdirected: false,
+            just_misdirected: false,
             segment: BytesMut::new(),
         };
         (Box::new(transaction), PendingResponse::new(exchange))
@@ -175,9 +178,10 @@ impl HttpTransaction {
         self.class = class;
     }
 
-    /// Whether a server refused it as not meant for it: it is to go to a fresh connection of its own origin.
+    /// Whether it is restarted because a server refused it as not meant for it: it is to go to a fresh
+    /// connection of its own origin.
     pub fn was_misdirected(&self) -> bool {
-        self.misdirected
+        self.just_misdirected
     }
 
     /// What is asked for.
@@ -346,7 +350,8 @@ impl HttpTransaction {
         let end = match reason {
             Ok(()) => self.complete(),
             Err(error) if self.may_restart(&error) => {
-                self.misdirected |= error == NetError::MisdirectedRequest;
+                self.just_misdirected = error == NetError::MisdirectedRequest;
+                self.misdirected |= self.just_misdirected;
                 self.restart();
                 return Closed::Restart(self);
             }

@@ -284,8 +284,8 @@ impl ConnectionMgr {
         self.lifetime.connections += 1;
         let entry = self.entries.entry(info.clone()).or_default();
         entry.active.push(key);
-        entry.speculative = false;
         let first = entry.pending.pop(self.current_tab);
+        entry.speculative &= first.is_none();
         if info.alpn == Alpn::Http3 {
             self.give_handle(ctx, key);
         }
@@ -302,6 +302,7 @@ impl ConnectionMgr {
         if let Some(entry) = self.entries.get_mut(info)
             && entry.active.contains(&key)
         {
+            entry.speculative = false;
             entry.untried.clear();
             if info.alpn == Alpn::Http3 && registered.connection.can_activate() {
                 let address = registered.connection.peer().ip();
@@ -311,8 +312,13 @@ impl ConnectionMgr {
     }
 
     /// No connection came about. Who waited for it goes on to the next address, or fails as it failed.
-    pub(super) fn connection_failed(&mut self, info: &ConnectionInfo, error: &NetError) {
+    /// Without an error nobody wanted it any more.
+    pub(super) fn connection_failed(&mut self, info: &ConnectionInfo, error: Option<&NetError>) {
         let Some(entry) = self.entries.get_mut(info) else { return };
+        let Some(error) = error else {
+            entry.speculative = false;
+            return;
+        };
         if !error.is_about_the_address() {
             entry.untried.clear();
         }
@@ -339,9 +345,11 @@ impl ConnectionMgr {
     /// unused connection that was used least lately is asked to.
     pub(super) fn serve_starved(&mut self, ctx: &mut Ctx<'_>) {
         for _ in 0..self.starved.len() {
-            if !self.has_room(ctx) {
-                self.make_room(ctx);
-                return;
+            // Each time that it says so, there is a connection fewer.
+            while !self.has_room(ctx) {
+                if !self.make_room(ctx) {
+                    return;
+                }
             }
             let Some(info) = self.starved.pop_front() else { return };
             if let Some(entry) = self.entries.get_mut(&info) {
@@ -351,17 +359,19 @@ impl ConnectionMgr {
         }
     }
 
-    fn make_room(&mut self, ctx: &mut Ctx<'_>) {
+    /// Answers whether a connection is gone already. If not, its reclaim will bring us back.
+    fn make_room(&mut self, ctx: &mut Ctx<'_>) -> bool {
         if self.leaving() >= self.starved.len() {
-            return;
+            return false;
         }
-        let Some((key, idle)) = self.least_lately_used() else { return };
+        let Some((key, idle)) = self.least_lately_used() else { return false };
         log::debug!(target: "necko::mgr", "no room: an unused connection is closed");
         if idle {
             self.remove_connection(ctx, key);
         } else {
             self.with_connection(ctx, key, |connection, _| connection.dont_reuse());
         }
+        idle
     }
 
     /// Connections that will be gone soon.
