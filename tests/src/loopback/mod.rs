@@ -47,6 +47,9 @@ pub use quinn_client::{Exchange, Fetched, QuinnClient};
 pub use quinn_ranges::Resource;
 pub use quinn_server::{QuinnOptions, QuinnServer};
 pub use quinn_service::ServerEvent;
-pub use resources::{Resources, in_a_process_of_its_own, own_peak_memory};
+pub use resources::{
+    Resources, allow_all_descriptors, in_a_process_of_its_own, in_soak, own_peak_memory,
+    own_processor_time, own_resident_memory, tell,
+};
 pub use server_process::ServerProcess;
 pub use time::{DEADLINE, block_on, pause, wait_until, within};
