@@ -163,7 +163,8 @@ fn socket_thread(
     verifier: std::sync::Arc<dyn http3_session::CertificateVerifier>,
     started: &mpsc::SyncSender<Started>,
 ) {
-    let limits = Limits { max_submissions: settings.max_submissions, ..Limits::default() };
+    let Settings { max_submissions, max_sockets, .. } = settings;
+    let limits = Limits { max_submissions, max_sockets, ..Limits::default() };
     let mut service = match SocketTransportService::new(Network::operating_system(), limits) {
         Ok(service) => service,
         Err(error) => {

@@ -4,6 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use connection_mgr::{ConnectionLimits, Resolve, SystemResolver};
 use http3_session::{CertificateVerifier, Http3Settings};
+use socket_transport::Limits;
 use transaction::NetError;
 
 use crate::verifier::{AcceptAnyCertificate, RootVerifier};
@@ -50,6 +51,9 @@ pub struct Settings {
     pub connections: ConnectionLimits,
     /// How many requests may wait to be taken by the socket thread.
     pub max_submissions: usize,
+    /// How many sockets, which is connections, may be open at once; a request that would need one more
+    /// is refused. (Necko: 1000.) The process must be allowed as many descriptors.
+    pub max_sockets: usize,
 }
 
 impl Default for Settings {
@@ -60,6 +64,7 @@ impl Default for Settings {
             http3: Http3Settings::default(),
             connections: ConnectionLimits::default(),
             max_submissions: 4096,
+            max_sockets: Limits::default().max_sockets,
         }
     }
 }

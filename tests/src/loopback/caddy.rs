@@ -14,7 +14,8 @@ use super::{certificates::TestCa, peers, process::Process};
 /// A running Caddy that serves the files of a folder.
 #[derive(Debug)]
 pub struct Caddy {
-    _process: Process,
+    process: Process,
+    program: PathBuf,
     dir: TempDir,
     ca: TestCa,
     address: SocketAddr,
@@ -35,12 +36,20 @@ impl Caddy {
             let address = free_address();
             let mut process = run(&program, dir.path(), address.port());
             if process.find_stderr("serving initial configuration").is_some() {
-                return Some(Self { _process: process, dir, ca, address });
+                return Some(Self { process, program, dir, ca, address });
             }
             let said = process.stderr();
             assert!(said.contains("address already in use"), "Caddy does not start:\n{said}");
         }
         panic!("five ports in a row were taken by others");
+    }
+
+    /// Ends it as `kill -9` does, and starts it again on the same port.
+    #[track_caller]
+    pub fn kill_and_restart(&mut self) {
+        self.process.kill();
+        self.process = run(&self.program, self.dir.path(), self.address.port());
+        self.process.wait_for_stderr("serving initial configuration");
     }
 
     /// Where it listens.

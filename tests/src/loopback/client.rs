@@ -55,6 +55,13 @@ impl Client {
         self
     }
 
+    /// Opens so many sockets at most.
+    #[must_use]
+    pub fn max_sockets(mut self, most: usize) -> Self {
+        self.settings.max_sockets = most;
+        self
+    }
+
     /// Starts a handler.
     #[track_caller]
     pub fn start(mut self) -> HttpHandler {

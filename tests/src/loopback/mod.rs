@@ -21,6 +21,7 @@ mod caddy;
 mod certificates;
 mod chromium;
 mod client;
+mod dead_port;
 mod necko_command;
 pub mod pattern;
 mod peers;
@@ -38,6 +39,7 @@ pub use caddy::Caddy;
 pub use certificates::{Identity, TestCa};
 pub use chromium::Chromium;
 pub use client::{Client, fetch, read_to_end, wait_until_empty};
+pub use dead_port::DeadPort;
 pub use necko_command::{Finished, NeckoCommand, RunningNecko};
 pub use peers::{ipv6_loopback, skip};
 pub use process::Process;
@@ -45,6 +47,9 @@ pub use quinn_client::{Exchange, Fetched, QuinnClient};
 pub use quinn_ranges::Resource;
 pub use quinn_server::{QuinnOptions, QuinnServer};
 pub use quinn_service::ServerEvent;
-pub use resources::{Resources, in_a_process_of_its_own, own_peak_memory};
+pub use resources::{
+    Resources, allow_all_descriptors, in_a_process_of_its_own, in_soak, own_peak_memory,
+    own_processor_time, own_resident_memory, tell,
+};
 pub use server_process::ServerProcess;
 pub use time::{DEADLINE, block_on, pause, wait_until, within};

@@ -1,13 +1,17 @@
 //! An HTTP/3 server of other making: h3 on quinn, on a thread of this process.
 
 use std::{
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    hash::{BuildHasher as _, Hasher as _, RandomState},
+    net::{Ipv4Addr, SocketAddr},
     sync::{Arc, mpsc},
     thread::{self, JoinHandle},
     time::Duration,
 };
 
-use quinn::{Endpoint, EndpointConfig, TransportConfig, VarInt, crypto::rustls::QuicServerConfig};
+use quinn::{
+    ConnectionId, ConnectionIdGenerator, Endpoint, EndpointConfig, TransportConfig, VarInt,
+    crypto::rustls::QuicServerConfig,
+};
 use tokio::{runtime, sync::oneshot};
 
 use super::{
@@ -20,21 +24,57 @@ use super::{
 /// How a [`QuinnServer`] differs from the usual one.
 #[derive(Debug)]
 pub struct QuinnOptions {
-    /// Where it listens.
-    pub ip: IpAddr,
+    /// Where it listens; at port 0, on any that is free.
+    pub address: SocketAddr,
     /// Who it says it is.
     pub identity: Identity,
     /// Requests that a client may have open at once.
     pub max_streams: u32,
     /// It ends connections after so much silence.
     pub idle_timeout: Duration,
+    /// Every client must prove its address first (Retry).
+    pub retry: bool,
+    /// It closes a connection in good order when this request comes on it, and does not answer that.
+    pub closes_at_request: Option<usize>,
+    /// Its key for stateless resets. Who starts again with the same one can end connections that it knows
+    /// nothing of.
+    pub endpoint: EndpointConfig,
 }
 
 impl QuinnOptions {
     /// On 127.0.0.1, 100 streams at once, 30 seconds of silence.
     pub fn new(identity: Identity) -> Self {
-        let ip = Ipv4Addr::LOCALHOST.into();
-        Self { ip, identity, max_streams: 100, idle_timeout: Duration::from_secs(30) }
+        let mut endpoint = EndpointConfig::default();
+        endpoint.cid_generator(|| Box::new(RandomIds));
+        Self {
+            address: (Ipv4Addr::LOCALHOST, 0).into(),
+            identity,
+            max_streams: 100,
+            idle_timeout: Duration::from_secs(30),
+            retry: false,
+            closes_at_request: None,
+            endpoint,
+        }
+    }
+}
+
+/// Connection ids that say nothing. Quinn's own say who made them, and one of another making is silently
+/// dropped instead of being answered with a reset.
+#[derive(Debug)]
+struct RandomIds;
+
+impl ConnectionIdGenerator for RandomIds {
+    fn generate_cid(&mut self) -> ConnectionId {
+        // The standard library's way to random bytes.
+        ConnectionId::new(&RandomState::new().build_hasher().finish().to_be_bytes())
+    }
+
+    fn cid_len(&self) -> usize {
+        size_of::<u64>()
+    }
+
+    fn cid_lifetime(&self) -> Option<Duration> {
+        None
     }
 }
 
@@ -66,14 +106,15 @@ impl QuinnServer {
         let (listening, address) = mpsc::channel();
         let (events, received) = mpsc::channel();
         let (stop, stopped) = oneshot::channel();
-        let service = Arc::new(Service::new(events));
+        let service = Arc::new(Service::new(events, options.closes_at_request));
+        let retry = options.retry;
         let serving = Arc::clone(&service);
         let run = async move |options| {
             let endpoint = endpoint(options);
             let address = endpoint.local_addr().expect("a bound socket has an address");
             listening.send(address).expect("it is waited for");
             tokio::select! {
-                () = accept(&endpoint, &serving) => {}
+                () = accept(&endpoint, retry, &serving) => {}
                 // The runtime ends with this, and so does everything in it, in the middle.
                 end = stopped => if end.is_ok() { return },
             }
@@ -94,6 +135,11 @@ impl QuinnServer {
     /// Lets one response break off that waits for it.
     pub fn release(&self) {
         self.service.release();
+    }
+
+    /// Sends GOAWAY on every connection: after so many more requests it takes none.
+    pub fn go_away(&self, more: usize) {
+        self.service.go_away(more);
     }
 
     /// What `/range/N` is from now on.
@@ -183,13 +229,18 @@ fn endpoint(options: QuinnOptions) -> Endpoint {
     transport.max_idle_timeout(Some(idle));
     let mut config = quinn::ServerConfig::with_crypto(Arc::new(tls));
     config.transport_config(Arc::new(transport));
-    let socket = std::net::UdpSocket::bind((options.ip, 0)).expect("a free port");
+    let socket = std::net::UdpSocket::bind(options.address).expect("a free port");
     let runtime = Arc::new(quinn::TokioRuntime);
-    Endpoint::new(EndpointConfig::default(), Some(config), socket, runtime).expect("an endpoint")
+    Endpoint::new(options.endpoint, Some(config), socket, runtime).expect("an endpoint")
 }
 
-async fn accept(endpoint: &Endpoint, service: &Arc<Service>) {
+async fn accept(endpoint: &Endpoint, retry: bool, service: &Arc<Service>) {
     while let Some(incoming) = endpoint.accept().await {
+        if retry && !incoming.remote_address_validated() {
+            service.tell(ServerEvent::Retried);
+            incoming.retry().expect("who is not validated may be asked to");
+            continue;
+        }
         let service = Arc::clone(service);
         tokio::spawn(async move {
             // A handshake that fails is the client's to report.

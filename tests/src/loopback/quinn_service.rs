@@ -21,6 +21,8 @@ use super::{pattern, quinn_ranges::Resource};
 /// Something that the server saw.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ServerEvent {
+    /// A client was asked to prove its address.
+    Retried,
     /// A handshake was completed.
     Connected,
     /// A request's head came.
@@ -39,7 +41,7 @@ pub enum ServerEvent {
 /// |---|---|
 /// | `GET /N` | the first N bytes of the [pattern] |
 /// | `GET /together/N` | `together`, once N such requests wait for it |
-/// | `GET /hang` | never an answer |
+/// | any `/hang` | never an answer |
 /// | `GET /headers` | the request's head as text, one field a line |
 /// | `GET /status/N` | status N and a short text |
 /// | `GET /reset/N` | 200 and N bytes of more, then a reset with `H3_INTERNAL_ERROR`, once it is [released] |
@@ -61,15 +63,25 @@ pub(crate) struct Service {
     /// A permit for each response that may break off.
     released: Semaphore,
     resource: Mutex<Resource>,
+    /// After so many more requests, none.
+    goaway: watch::Sender<usize>,
+    closes_at_request: Option<usize>,
 }
 
+type Http3 = h3::server::Connection<h3_quinn::Connection, Bytes>;
 type Stream = RequestStream<h3_quinn::BidiStream<Bytes>, Bytes>;
 
 impl Service {
     /// One that tells what it sees.
-    pub(crate) fn new(events: mpsc::Sender<ServerEvent>) -> Self {
-        let (together, released) = (watch::Sender::new(0), Semaphore::new(0));
-        Self { events, together, released, resource: Mutex::default() }
+    pub(crate) fn new(events: mpsc::Sender<ServerEvent>, closes_at_request: Option<usize>) -> Self {
+        let (together, goaway) = (watch::Sender::new(0), watch::Sender::new(0));
+        let (released, resource) = (Semaphore::new(0), Mutex::default());
+        Self { events, together, released, resource, goaway, closes_at_request }
+    }
+
+    /// Sends GOAWAY on every connection.
+    pub(crate) fn go_away(&self, more: usize) {
+        self.goaway.send_replace(more);
     }
 
     /// What `/range/N` is from now on.
@@ -100,7 +112,7 @@ impl Service {
         self.released.add_permits(1);
     }
 
-    fn tell(&self, event: ServerEvent) {
+    pub(crate) fn tell(&self, event: ServerEvent) {
         // A test may have heard enough.
         let _ = self.events.send(event);
     }
@@ -111,14 +123,7 @@ impl Service {
         let quic = h3_quinn::Connection::new(connection.clone());
         let mut h3 = h3::server::Connection::new(quic).await;
         if let Ok(h3) = &mut h3 {
-            while let Ok(Some(resolver)) = h3.accept().await {
-                let service = Arc::clone(&self);
-                tokio::spawn(async move {
-                    if let Ok((request, stream)) = resolver.resolve_request().await {
-                        service.take(request, stream).await;
-                    }
-                });
-            }
+            self.accept(h3, &connection).await;
         }
         let code = match connection.closed().await {
             ConnectionError::ApplicationClosed(close) => Some(close.error_code.into_inner()),
@@ -127,6 +132,35 @@ impl Service {
         self.tell(ServerEvent::Closed(code));
         // Only now: dropping it closes the connection, which would become the reason of its end.
         drop(h3);
+    }
+
+    /// Takes requests until there will be none.
+    async fn accept(self: &Arc<Self>, h3: &mut Http3, connection: &quinn::Connection) {
+        let (mut goaway, mut requests) = (self.goaway.subscribe(), 0);
+        loop {
+            let accepted = tokio::select! {
+                accepted = h3.accept() => accepted,
+                Ok(()) = goaway.changed() => {
+                    let more = *goaway.borrow_and_update();
+                    if h3.shutdown(more).await.is_err() {
+                        return;
+                    }
+                    continue;
+                }
+            };
+            let Ok(Some(resolver)) = accepted else { return };
+            requests += 1;
+            if self.closes_at_request == Some(requests) {
+                let code = Code::H3_NO_ERROR.value().try_into().expect("it is short");
+                return connection.close(code, b"enough");
+            }
+            let service = Arc::clone(self);
+            tokio::spawn(async move {
+                if let Ok((request, stream)) = resolver.resolve_request().await {
+                    service.take(request, stream).await;
+                }
+            });
+        }
     }
 
     async fn take(&self, request: Request<()>, mut stream: Stream) {
@@ -172,7 +206,7 @@ impl Service {
                 self.send_range(request, stream, length).await
             }
             (&Method::GET, Some(length)) => send_pattern(stream, length).await,
-            (&Method::GET, None) if path == "/hang" => pending().await,
+            (_, None) if path == "/hang" => pending().await,
             (&Method::GET, None) if path == "/headers" => {
                 respond(stream, StatusCode::OK, describe(request).as_bytes()).await
             }

@@ -2,6 +2,11 @@
 
 use std::{env, ffi::OsStr, fs, path::Path, process::Command, time::Duration};
 
+use nix::sys::{
+    resource::{Resource, UsageWho, getrlimit, getrusage, setrlimit},
+    time::{TimeVal, TimeValLike as _},
+};
+
 use super::process::Process;
 
 /// Descriptors and threads of this process.
@@ -41,8 +46,13 @@ fn collect(folder: &str, describe: impl Fn(&Path) -> Option<String>) -> Vec<Stri
 /// grows, so that it does not matter when it is asked for.
 #[track_caller]
 pub(crate) fn peak_memory(pid: u32) -> u64 {
+    memory(pid, "VmHWM:")
+}
+
+#[track_caller]
+fn memory(pid: u32, which: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("the process is there");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let line = status.lines().find_map(|line| line.strip_prefix(which));
     let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
     kib.expect("the process has not ended yet") * 1024
 }
@@ -51,6 +61,39 @@ pub(crate) fn peak_memory(pid: u32) -> u64 {
 #[track_caller]
 pub fn own_peak_memory() -> u64 {
     peak_memory(std::process::id())
+}
+
+/// The memory that this process has resident now, in bytes.
+#[track_caller]
+pub fn own_resident_memory() -> u64 {
+    memory(std::process::id(), "VmRSS:")
+}
+
+/// The processor time that this process has used, all its threads together, as user and in the kernel.
+pub fn own_processor_time() -> Duration {
+    let usage = getrusage(UsageWho::RUSAGE_SELF).expect("the kernel counts it");
+    let part = |time: TimeVal| {
+        Duration::from_micros(time.num_microseconds().try_into().expect("it has run forwards"))
+    };
+    part(usage.user_time()) + part(usage.system_time())
+}
+
+/// Lets this process open as many descriptors as it may allow itself.
+pub fn allow_all_descriptors() {
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).expect("there is a limit");
+    setrlimit(Resource::RLIMIT_NOFILE, most, most).expect("it may be raised so far");
+}
+
+const FIGURES: &str = "figures: ";
+
+/// Says a figure that was measured, for `scripts/soak` to show.
+pub fn tell(figures: &str) {
+    println!("{FIGURES}{figures}");
+}
+
+/// Whether this is one of the runs of `scripts/soak`, which take their time.
+pub fn in_soak() -> bool {
+    env::var_os("NECKO_SOAK").as_deref() == Some(OsStr::new("1"))
 }
 
 const ALONE: &str = "NECKO_TEST_ALONE";
@@ -69,4 +112,7 @@ pub fn in_a_process_of_its_own(test: &str, limit: Duration, body: impl FnOnce())
     let output = String::from_utf8_lossy(&process.stdout()).into_owned();
     assert!(status.success(), "{output}\n{}", process.stderr());
     assert!(output.contains("1 passed"), "there is no test {test:?}:\n{output}");
+    for (_, told) in output.lines().filter_map(|line| line.split_once(FIGURES)) {
+        tell(told);
+    }
 }

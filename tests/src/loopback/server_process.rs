@@ -1,6 +1,7 @@
 //! `necko-server`, as a process.
 
 use std::{
+    ffi::{OsStr, OsString},
     fs,
     io::Write as _,
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -13,6 +14,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::{
+    certificates::{Identity, TestCa},
     process::Process,
     programs,
     time::{DEADLINE, wait_until},
@@ -24,6 +26,8 @@ pub struct ServerProcess {
     process: Process,
     dir: TempDir,
     address: SocketAddr,
+    /// What was added to its command line.
+    more: Vec<OsString>,
 }
 
 impl ServerProcess {
@@ -36,23 +40,54 @@ impl ServerProcess {
     /// Starts one on `ip`, with what `more` adds to its command line.
     #[track_caller]
     pub fn start_with(ip: IpAddr, more: impl FnOnce(&mut Command)) -> Self {
-        let dir = tempfile::tempdir().expect("a temporary folder");
-        let root = dir.path().join("root");
-        fs::create_dir(&root).expect("a folder in a new one");
-        let mut command = Command::new(programs::necko_server());
-        command.arg(root).arg("--listen").arg(SocketAddr::new(ip, 0).to_string());
-        command.arg("--demo-cert").arg(dir.path().join("demo")).arg("--test-bodies");
-        command.arg("--snapshot").arg(dir.path().join("snapshot.json"));
-        command.env_remove("SSLKEYLOGFILE");
+        let dir = new_dir();
+        let mut command = command(dir.path(), SocketAddr::new(ip, 0));
+        command.arg("--demo-cert").arg(dir.path().join("demo"));
+        Self::launch(dir, ip, command, more)
+    }
+
+    /// Starts one on `ip` that says it is `identity`, whom `ca` made.
+    #[track_caller]
+    pub fn start_as(
+        identity: &Identity,
+        ca: &TestCa,
+        ip: IpAddr,
+        more: impl FnOnce(&mut Command),
+    ) -> Self {
+        let dir = new_dir();
+        let demo = dir.path().join("demo");
+        fs::create_dir(&demo).expect("a folder in a new one");
+        fs::write(demo.join("cert.pem"), &identity.chain_pem).expect("a file");
+        fs::write(demo.join("key.pem"), &identity.key_pem).expect("a file");
+        fs::copy(ca.file(), demo.join("ca.pem")).expect("a file");
+        let mut command = command(dir.path(), SocketAddr::new(ip, 0));
+        with_certificate(&mut command, dir.path());
+        Self::launch(dir, ip, command, more)
+    }
+
+    #[track_caller]
+    fn launch(
+        dir: TempDir,
+        ip: IpAddr,
+        mut command: Command,
+        more: impl FnOnce(&mut Command),
+    ) -> Self {
+        let usual = command.get_args().count();
         more(&mut command);
-        let mut process = Process::start(command);
-        let line = process.wait_for_stdout("");
-        let port = line
-            .strip_prefix("listening on https://localhost:")
-            .and_then(|rest| rest.strip_suffix('/'))
-            .and_then(|port| port.parse().ok())
-            .unwrap_or_else(|| panic!("the first line names no port: {line:?}"));
-        Self { process, dir, address: SocketAddr::new(ip, port) }
+        let more = command.get_args().skip(usual).map(OsStr::to_owned).collect();
+        let (process, port) = listen(command);
+        Self { process, dir, address: SocketAddr::new(ip, port), more }
+    }
+
+    /// Ends it as `kill -9` does, and starts it again on the same port with the same certificate and
+    /// command line.
+    #[track_caller]
+    pub fn kill_and_restart(&mut self) {
+        self.kill();
+        let mut command = command(self.dir.path(), self.address);
+        with_certificate(&mut command, self.dir.path());
+        command.args(&self.more);
+        (self.process, _) = listen(command);
     }
 
     /// Where it listens.
@@ -150,6 +185,41 @@ impl ServerProcess {
     fn snapshot_file(&self) -> PathBuf {
         self.dir.path().join("snapshot.json")
     }
+}
+
+/// A folder for one, with an empty one in it to be served.
+fn new_dir() -> TempDir {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    fs::create_dir(dir.path().join("root")).expect("a folder in a new one");
+    dir
+}
+
+/// The command line, but for who it says it is.
+fn command(dir: &Path, address: SocketAddr) -> Command {
+    let mut command = Command::new(programs::necko_server());
+    command.arg(dir.join("root")).arg("--listen").arg(address.to_string());
+    command.arg("--test-bodies").arg("--snapshot").arg(dir.join("snapshot.json"));
+    command.env_remove("SSLKEYLOGFILE");
+    command
+}
+
+/// It is who it was before.
+fn with_certificate(command: &mut Command, dir: &Path) {
+    command.arg("--cert").arg(dir.join("demo/cert.pem"));
+    command.arg("--key").arg(dir.join("demo/key.pem"));
+}
+
+/// Starts it, and answers its port when it listens.
+#[track_caller]
+fn listen(command: Command) -> (Process, u16) {
+    let mut process = Process::start(command);
+    let line = process.wait_for_stdout("");
+    let port = line
+        .strip_prefix("listening on https://localhost:")
+        .and_then(|rest| rest.strip_suffix('/'))
+        .and_then(|port| port.parse().ok())
+        .unwrap_or_else(|| panic!("the first line names no port: {line:?}"));
+    (process, port)
 }
 
 /// The file appears as a whole, so what can be read can be parsed.

@@ -8,7 +8,7 @@ use std::{
 };
 
 use serde_json::Value;
-use tests::loopback::{NeckoCommand, QuinnOptions, QuinnServer, ServerProcess, TestCa};
+use tests::loopback::{DeadPort, NeckoCommand, QuinnOptions, QuinnServer, ServerProcess, TestCa};
 
 /// Runs a command that is to fail. No request is left, neither waiting nor running. (The connection may be
 /// there, to say goodbye; that it goes as well is the library's test.)
@@ -43,7 +43,8 @@ fn code_6_a_host_without_an_address() {
 
 #[test]
 fn code_7_a_refused_port() {
-    let address = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
+    let dead = DeadPort::on(Ipv4Addr::LOCALHOST.into());
+    let address = dead.address();
     let command = NeckoCommand::fetch().arg(format!("https://{address}/"));
     fail(command, 7, &[&address.to_string(), "refused the connection", "check host and port"]);
 }
@@ -153,7 +154,8 @@ fn a_failure_is_its_own_and_the_others_arrive() {
     let server = ServerProcess::start();
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("file");
-    let address = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
+    let dead = DeadPort::on(Ipv4Addr::LOCALHOST.into());
+    let address = dead.address();
     let refused = format!("https://{address}/");
     let command = NeckoCommand::fetch_trusting(&server.ca()).arg(&refused).arg("-o").arg("-");
     let finished = command.arg(server.url("/bytes/1000")).arg("-o").arg(&file).run();

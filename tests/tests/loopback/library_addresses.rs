@@ -11,7 +11,8 @@ const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const V6: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
 
 fn server_on(ip: IpAddr, ca: &TestCa) -> QuinnServer {
-    QuinnServer::start_with(QuinnOptions { ip, ..QuinnOptions::new(ca.localhost()) })
+    let address = (ip, 0).into();
+    QuinnServer::start_with(QuinnOptions { address, ..QuinnOptions::new(ca.localhost()) })
 }
 
 /// A handler that finds `localhost` at these addresses, in this order.

@@ -1,14 +1,14 @@
 //! Each way to fail is an error of its own, comes when it should, and leaves nothing behind.
 
 use std::{
-    net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
+    net::{Ipv4Addr, Ipv6Addr, UdpSocket},
     time::Duration,
 };
 
 use necko::{CertificateProblem, HttpHandler, NetError, TimeoutPhase};
 use socket_transport::Clock;
 use tests::loopback::{
-    Client, DEADLINE, QuinnOptions, QuinnServer, ServerProcess, TestCa, block_on, fetch,
+    Client, DEADLINE, DeadPort, QuinnOptions, QuinnServer, ServerProcess, TestCa, block_on, fetch,
     ipv6_loopback, pattern, read_to_end, wait_until_empty,
 };
 
@@ -65,16 +65,11 @@ fn a_bad_certificate_fails_every_request_that_waits_for_it() {
     wait_until_empty(&handler);
 }
 
-/// An address where nobody listens.
-fn refusing(ip: std::net::IpAddr) -> SocketAddr {
-    UdpSocket::bind((ip, 0)).unwrap().local_addr().unwrap()
-}
-
 #[test]
 fn a_refused_port_is_an_error_at_once() {
-    let mut addresses = vec![refusing(Ipv4Addr::LOCALHOST.into())];
-    addresses.extend(ipv6_loopback().then(|| refusing(Ipv6Addr::LOCALHOST.into())));
-    for address in addresses {
+    let mut ports = vec![DeadPort::on(Ipv4Addr::LOCALHOST.into())];
+    ports.extend(ipv6_loopback().then(|| DeadPort::on(Ipv6Addr::LOCALHOST.into())));
+    for address in ports.iter().map(DeadPort::address) {
         let handler = Client::trusting(&TestCa::new().file()).start();
         let pending = handler.get(&format!("https://{address}/")).unwrap();
         let error = block_on(AT_ONCE, pending).unwrap_err();
@@ -136,10 +131,10 @@ fn a_server_that_dies_in_mid_transfer_leaves_a_partial_transfer() {
 #[test]
 fn after_a_failure_the_same_handler_connects_anew() {
     let ca = TestCa::new();
-    let address = refusing(Ipv4Addr::LOCALHOST.into());
+    let dead = DeadPort::on(Ipv4Addr::LOCALHOST.into());
     let server = QuinnServer::start(&ca);
     let handler = Client::trusting(&ca.file()).to(server.address()).start();
-    fetch(handler.get(&format!("https://{address}/"))).unwrap_err();
+    fetch(handler.get(&format!("https://{}/", dead.address()))).unwrap_err();
     assert_eq!(read_to_end(fetch(handler.get(&server.url("/1000"))).unwrap()), Ok(1000));
     drop(server);
     let ended = |handler: &HttpHandler| handler.snapshot().unwrap().lifetime.reclaimed == 2;

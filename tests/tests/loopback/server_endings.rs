@@ -3,13 +3,19 @@
 use std::{
     net::{IpAddr, Ipv4Addr},
     process::Command,
+    time::Duration,
 };
 
 use http::{Method, StatusCode};
 use nix::sys::signal::Signal;
 use serde_json::Value;
-use tests::loopback::{QuinnClient, ServerProcess, pattern};
+use socket_transport::Clock;
+use tests::loopback::{
+    Client, NeckoCommand, QuinnClient, ServerProcess, fetch, pattern, read_to_end, wait_until_empty,
+};
 
+/// Far less than the idle timeouts, which are 30 seconds.
+const AT_ONCE: Duration = Duration::from_secs(10);
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 fn assert_empty(snapshot: &Value) {
@@ -82,15 +88,37 @@ fn on_sigterm_a_running_transfer_finishes_and_then_the_server_ends() {
     assert_eq!(snapshot["totals"]["responses_completed"], 1);
 }
 
+/// <https://github.com/oven-sh/bun/pull/34038>
 #[test]
-fn on_sigterm_an_idle_server_ends_at_once_and_tells_its_clients() {
+fn d2_6_on_sigterm_an_idle_server_ends_at_once_and_tells_its_clients() {
     let mut server = ServerProcess::start();
     let client = QuinnClient::connect(server.address(), &server.ca()).unwrap();
     pattern::assert_is(&client.get("/bytes/1").body, 1);
+    let handler = Client::trusting(&server.ca()).to(server.address()).start();
+    assert_eq!(read_to_end(fetch(handler.get(&server.url("/bytes/1"))).unwrap()), Ok(1));
     server.signal(Signal::SIGTERM);
     assert_eq!(client.wait_closed(), Some(0x100));
+    let clock = Clock::system();
+    let begin = clock.now();
+    assert_eq!(wait_until_empty(&handler).lifetime.reclaimed, 1);
+    assert!(clock.now() - begin < AT_ONCE);
     assert_eq!(server.wait().code(), Some(0));
     assert_empty(&server.last_snapshot());
+}
+
+/// <https://github.com/mozilla/neqo/issues/1995>
+#[test]
+fn d2_10_of_a_command_that_has_ended_the_server_has_no_connection_left() {
+    let server = ServerProcess::start();
+    let clock = Clock::system();
+    for _ in 0..3 {
+        let command = NeckoCommand::fetch_trusting(&server.ca()).arg(server.url("/bytes/1000"));
+        pattern::assert_is(&command.run().expect_success().stdout, 1000);
+        // The closing period is short; the idle timeout, which a silent end would take, is 30 seconds.
+        let begin = clock.now();
+        server.wait_until_empty();
+        assert!(clock.now() - begin < AT_ONCE);
+    }
 }
 
 #[test]
