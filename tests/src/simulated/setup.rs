@@ -22,8 +22,8 @@ use socket_transport::{
 };
 
 use super::{
-    Bench, CLIENT, CLIENT_V6, Names, budget::ROUNDS_PER_MILLISECOND, counted_engine::CountedFactory,
-    nss_db,
+    Bench, CLIENT, CLIENT_V6, Names, budget::ROUNDS_PER_MILLISECOND,
+    counted_engine::CountedFactory, nss_db,
 };
 use crate::loopback::TestCa;
 

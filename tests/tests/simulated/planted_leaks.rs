@@ -84,9 +84,10 @@ fn a_planted_job_is_found() {
 #[test]
 fn a_planted_socket_is_found_twice() {
     let mut bench = used();
-    bench.client().call(|_, ctx| {
-        ctx.open_udp(NOBODY, (CLIENT, 0).into(), UdpOptions::default()).map(|_| ())
-    }).unwrap();
+    bench
+        .client()
+        .call(|_, ctx| ctx.open_udp(NOBODY, (CLIENT, 0).into(), UdpOptions::default()).map(|_| ()))
+        .unwrap();
     assert_found(bench, "still alive: 1 sockets; 1 sockets, by the network's count");
 }
 

@@ -56,10 +56,7 @@ impl Machine {
         let (streams, idle_timeout, ml_kem) = (self.streams, self.idle_timeout, self.ml_kem);
         let parameters = |parameters: ConnectionParameters| {
             let streams_of = neqo_transport::StreamType::BiDi;
-            parameters
-                .max_streams(streams_of, streams)
-                .idle_timeout(idle_timeout)
-                .mlkem(ml_kem)
+            parameters.max_streams(streams_of, streams).idle_timeout(idle_timeout).mlkem(ml_kem)
         };
         bench.network().silent(self.ip, false);
         self.servers.push(match self.kind {
@@ -104,7 +101,9 @@ impl Machine {
             }
             PeerStep::Weather(weather) => self.weather(bench, weather),
             PeerStep::LoseNext { to: true, packets } => network.lose_next(client, self.ip, packets),
-            PeerStep::LoseNext { to: false, packets } => network.lose_next(self.ip, client, packets),
+            PeerStep::LoseNext { to: false, packets } => {
+                network.lose_next(self.ip, client, packets);
+            }
             PeerStep::Silent(on) => network.silent(self.ip, on),
             _ if !self.alive => {}
             step => match &self.servers[self.servers.len() - 1] {

@@ -8,11 +8,10 @@ use http3_session::SessionState;
 use transaction::{Priority, RequestBody};
 
 use super::{
-    invariants,
+    Tally, invariants,
     peers::{BARE, BARE_AND_SILENT, Machine},
     program::{Kind, Program},
     request::{Request, Writer, promise},
-    Tally,
     step::{Name, NetStep, Path, PeerStep, Step, Weather, What},
     troubles::Troubles,
 };
@@ -182,7 +181,8 @@ impl Play {
         let (complete, own) = promise(kind, what, host == 3);
         let method = what.method.clone();
         let fetch = Some(fetch);
-        let request = Request { method, host, path, fetch, writer, reading: true, own, complete, sent };
+        let request =
+            Request { method, host, path, fetch, writer, reading: true, own, complete, sent };
         self.requests.push(request);
     }
 
@@ -380,4 +380,3 @@ impl Writer {
         self.written == self.length
     }
 }
-

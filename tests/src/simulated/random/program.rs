@@ -115,26 +115,19 @@ fn step(dice: &mut Dice, calm: bool) -> Step {
     let request = dice.below(1000);
     match dice.weighted(weights) {
         0 => ask(dice),
-        1 => Step::Upload {
-            host: host(dice),
-            length: dice.size(200_000),
-            announced: dice.one_in(2),
-        },
+        1 => {
+            Step::Upload { host: host(dice), length: dice.size(200_000), announced: dice.one_in(2) }
+        }
         2 => Step::Feed { request, bytes: dice.size(150_000) },
         3 => Step::FinishBody { request },
         4 => Step::DropWriter { request },
         5 => Step::Pause { request },
         6 => Step::GoOn { request },
-        7 => Step::Read {
-            request,
-            bytes: usize::try_from(dice.size(100_000)).unwrap_or_default(),
-        },
+        7 => Step::Read { request, bytes: usize::try_from(dice.size(100_000)).unwrap_or_default() },
         8 => Step::Drop { request },
-        9 => Step::Priority {
-            request,
-            urgency: dice.of(&[0, 1, 3, 7]),
-            incremental: dice.one_in(2),
-        },
+        9 => {
+            Step::Priority { request, urgency: dice.of(&[0, 1, 3, 7]), incremental: dice.one_in(2) }
+        }
         10 => pass(dice),
         11 => Step::Peer { peer: dice.below(3), does: peer_step(dice) },
         12 => Step::Net(net_step(dice)),
@@ -248,7 +241,11 @@ fn net_step(dice: &mut Dice) -> NetStep {
         5 => NetStep::FailBind(dice.of(&[ErrorKind::AddrInUse, ErrorKind::OutOfMemory])),
         6 => NetStep::FailReceive {
             socket,
-            kind: dice.of(&[ErrorKind::ConnectionRefused, ErrorKind::HostUnreachable, ErrorKind::Other]),
+            kind: dice.of(&[
+                ErrorKind::ConnectionRefused,
+                ErrorKind::HostUnreachable,
+                ErrorKind::Other,
+            ]),
         },
         7 => NetStep::BreakSocket { socket },
         8 => NetStep::MergeReads(dice.one_in(2)),

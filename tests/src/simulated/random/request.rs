@@ -40,7 +40,9 @@ impl Path {
     pub(super) fn of(self, number: usize) -> String {
         match self {
             Self::Bytes(length) => format!("/{length}/{number}"),
-            Self::Drip { length, piece, pause } => format!("/drip/{length}/{piece}/{pause}/{number}"),
+            Self::Drip { length, piece, pause } => {
+                format!("/drip/{length}/{piece}/{pause}/{number}")
+            }
             Self::ResetAfter(length) => format!("/reset_after/{length}/{number}"),
             Self::Post(_) => format!("/upload/{number}"),
             Self::Silent => format!("/silent/{number}"),
@@ -163,7 +165,11 @@ impl Request {
             }
             Err(error) => {
                 let explained = troubles.explain(error, self.own, fetch.received());
-                assert!(explained, "{path}: nothing explains {error:?}; {troubles:?} {:?}", self.own);
+                assert!(
+                    explained,
+                    "{path}: nothing explains {error:?}; {troubles:?} {:?}",
+                    self.own
+                );
             }
         }
     }

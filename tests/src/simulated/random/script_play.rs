@@ -6,11 +6,11 @@ use http::Method;
 use transaction::{NetError, Priority, RequestBody};
 
 use super::{
+    Tally,
     engines::Engine,
     invariants,
     request::{Request, Writer},
     script_program::{Body, EngineStep, ScriptProgram, ScriptStep},
-    Tally,
     step::NetStep,
     troubles::Own,
 };
@@ -122,7 +122,8 @@ impl ScriptPlay {
         let ask = Ask::new(method.clone(), &path).host(HOSTS[host]).checked();
         let fetch = Some(self.bench.ask_with(ask, body));
         let (own, complete, sent) = (Own::default(), None, None);
-        let request = Request { method, host, path, fetch, writer, reading: true, own, complete, sent };
+        let request =
+            Request { method, host, path, fetch, writer, reading: true, own, complete, sent };
         self.requests.push(request);
     }
 
@@ -207,9 +208,9 @@ impl ScriptPlay {
             Err(NetError::ShuttingDown) => assert!(self.shut_down, "{path}"),
             Err(NetError::Socket { .. }) => assert!(self.socket_troubles, "{path}"),
             Err(NetError::RequestBody(_)) => assert!(request.own.given_up, "{path}"),
-            Err(NetError::ConnectionRefused { .. }) => {}
             Err(
-                NetError::NetReset { .. }
+                NetError::ConnectionRefused { .. }
+                | NetError::NetReset { .. }
                 | NetError::NetInterrupt { .. }
                 | NetError::NetTimeout(_)
                 | NetError::MalformedResponse(_)

@@ -11,17 +11,42 @@ use super::{dice::Dice, step::NetStep};
 #[derive(Debug, Clone)]
 pub(super) enum ScriptStep {
     /// A request to one of two hosts, with a body in memory, by a pipe, or none.
-    Ask { host: usize, body: Body },
-    Feed { request: usize, bytes: u64 },
-    FinishBody { request: usize },
-    DropWriter { request: usize },
-    Pause { request: usize },
-    GoOn { request: usize },
-    Read { request: usize, bytes: usize },
-    Drop { request: usize },
-    Priority { request: usize, urgency: u8 },
+    Ask {
+        host: usize,
+        body: Body,
+    },
+    Feed {
+        request: usize,
+        bytes: u64,
+    },
+    FinishBody {
+        request: usize,
+    },
+    DropWriter {
+        request: usize,
+    },
+    Pause {
+        request: usize,
+    },
+    GoOn {
+        request: usize,
+    },
+    Read {
+        request: usize,
+        bytes: usize,
+    },
+    Drop {
+        request: usize,
+    },
+    Priority {
+        request: usize,
+        urgency: u8,
+    },
     Pass(Duration),
-    Engine { engine: usize, does: EngineStep },
+    Engine {
+        engine: usize,
+        does: EngineStep,
+    },
     Net(NetStep),
     ClosePersistent,
     Shutdown,
@@ -40,16 +65,43 @@ pub(super) enum Body {
 pub(super) enum EngineStep {
     Connected,
     /// A head, a body and its end.
-    Answer { stream: usize, bytes: u64 },
-    AuthenticationNeeded { certificates: bool },
-    Head { stream: usize, status: u16, fin: bool },
-    Data { stream: usize, bytes: u64, fin: bool },
-    Trailers { stream: usize },
-    Readable { stream: usize },
-    Writable { stream: usize },
-    Reset { stream: usize, code: u64 },
-    Stop { stream: usize, code: u64 },
-    Malformed { stream: usize },
+    Answer {
+        stream: usize,
+        bytes: u64,
+    },
+    AuthenticationNeeded {
+        certificates: bool,
+    },
+    Head {
+        stream: usize,
+        status: u16,
+        fin: bool,
+    },
+    Data {
+        stream: usize,
+        bytes: u64,
+        fin: bool,
+    },
+    Trailers {
+        stream: usize,
+    },
+    Readable {
+        stream: usize,
+    },
+    Writable {
+        stream: usize,
+    },
+    Reset {
+        stream: usize,
+        code: u64,
+    },
+    Stop {
+        stream: usize,
+        code: u64,
+    },
+    Malformed {
+        stream: usize,
+    },
     Creatable,
     Goaway,
     Closing(CloseReason),
@@ -57,7 +109,10 @@ pub(super) enum EngineStep {
     /// Allows streams, in all.
     Allow(u64),
     /// Lets a request's body go on.
-    Credit { stream: usize, bytes: u64 },
+    Credit {
+        stream: usize,
+        bytes: u64,
+    },
     /// Sends something.
     Datagrams(usize),
 }

@@ -9,23 +9,57 @@ use http::Method;
 #[derive(Debug, Clone)]
 pub(super) enum Step {
     /// Sends some requests at once.
-    Ask { host: usize, what: What, times: usize },
+    Ask {
+        host: usize,
+        what: What,
+        times: usize,
+    },
     /// A body that is written step by step.
-    Upload { host: usize, length: u64, announced: bool },
-    Feed { request: usize, bytes: u64 },
-    FinishBody { request: usize },
-    DropWriter { request: usize },
+    Upload {
+        host: usize,
+        length: u64,
+        announced: bool,
+    },
+    Feed {
+        request: usize,
+        bytes: u64,
+    },
+    FinishBody {
+        request: usize,
+    },
+    DropWriter {
+        request: usize,
+    },
     /// Nothing of the response is read until [`GoOn`](Self::GoOn).
-    Pause { request: usize },
-    GoOn { request: usize },
-    Read { request: usize, bytes: usize },
+    Pause {
+        request: usize,
+    },
+    GoOn {
+        request: usize,
+    },
+    Read {
+        request: usize,
+        bytes: usize,
+    },
     /// Drops the response, before its head or after.
-    Drop { request: usize },
-    Priority { request: usize, urgency: u8, incremental: bool },
+    Drop {
+        request: usize,
+    },
+    Priority {
+        request: usize,
+        urgency: u8,
+        incremental: bool,
+    },
     Pass(Duration),
-    Peer { peer: usize, does: PeerStep },
+    Peer {
+        peer: usize,
+        does: PeerStep,
+    },
     Net(NetStep),
-    Name { host: usize, becomes: Name },
+    Name {
+        host: usize,
+        becomes: Name,
+    },
     ClosePersistent,
     Snapshot,
     /// The end of the program.
@@ -43,7 +77,11 @@ pub(super) struct What {
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Path {
     Bytes(u64),
-    Drip { length: u64, piece: u64, pause: u64 },
+    Drip {
+        length: u64,
+        piece: u64,
+        pause: u64,
+    },
     ResetAfter(u64),
     /// A request body of so many bytes.
     Post(u64),
@@ -56,22 +94,38 @@ pub(super) enum Path {
 pub(super) enum PeerStep {
     Goaway,
     Close(u64),
-    Reset { request: usize, code: u64 },
-    StopSending { request: usize, code: u64 },
+    Reset {
+        request: usize,
+        code: u64,
+    },
+    StopSending {
+        request: usize,
+        code: u64,
+    },
     /// Its program ends without a word, on a machine that refuses or is silent from then on.
-    Kill { silent: bool },
+    Kill {
+        silent: bool,
+    },
     /// Another program on the same machine and port, which knows nothing.
     Restart,
     /// Loses its connections, and hears from them like from strangers.
     Forget,
     /// Breaks HTTP/3 on a request's stream.
-    Nonsense { request: usize },
+    Nonsense {
+        request: usize,
+    },
     /// Reads no request bodies, or reads them again.
     Reads(bool),
-    Cut { to: bool, from: bool },
+    Cut {
+        to: bool,
+        from: bool,
+    },
     Mend,
     Weather(Weather),
-    LoseNext { to: bool, packets: u64 },
+    LoseNext {
+        to: bool,
+        packets: u64,
+    },
     Silent(bool),
 }
 
@@ -116,7 +170,9 @@ pub(super) enum Name {
     /// A known name without an address.
     Empty,
     /// An address first where nobody listens.
-    BadFirst { silent: bool },
+    BadFirst {
+        silent: bool,
+    },
     /// Those addresses alone.
     OnlyBad,
 }
