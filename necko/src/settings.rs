@@ -52,7 +52,7 @@ pub struct Settings {
     /// How many requests may wait to be taken by the socket thread.
     pub max_submissions: usize,
     /// How many sockets, which is connections, may be open at once; a request that would need one more
-    /// is refused. (Necko: 1000.) The process must be allowed as many descriptors.
+    /// waits. (Necko: 1000.) The process must be allowed as many descriptors.
     pub max_sockets: usize,
 }
 

@@ -24,21 +24,30 @@
 //! program 4711 alone. (NSS draws its own random numbers, so lengths of packets may differ by a byte.)
 
 mod dice;
+mod engines;
 mod invariants;
 mod peers;
 mod play;
 mod program;
 mod request;
+mod script_play;
+mod script_program;
 mod step;
+mod tally;
 mod troubles;
 
 use std::{env, fmt::Debug, ops::Range};
 
 use play::Play;
 use program::Program;
+use script_play::ScriptPlay;
+use script_program::ScriptProgram;
+
+pub use tally::Tally;
 
 /// Plays programs on real neqo. Panics with the first that fails.
-pub fn on_neqo(seeds: Range<u64>) {
+pub fn on_neqo(seeds: Range<u64>) -> Tally {
+    let mut tally = Tally::default();
     for seed in chosen(seeds) {
         let program = Program::draw(seed);
         let mut journal = Journal::new("on_neqo", seed, &program.conditions);
@@ -50,8 +59,30 @@ pub fn on_neqo(seeds: Range<u64>) {
             }
         }
         journal.note(&"the end");
-        play.end();
+        play.end(&mut tally);
     }
+    println!("{tally}");
+    tally
+}
+
+/// Plays programs on scripted engines. Panics with the first that fails.
+pub fn on_scripts(seeds: Range<u64>) -> Tally {
+    let mut tally = Tally::default();
+    for seed in chosen(seeds) {
+        let program = ScriptProgram::draw(seed);
+        let mut journal = Journal::new("on_scripts", seed, &program.max_sockets);
+        let mut play = ScriptPlay::new(&program);
+        for step in &program.steps {
+            journal.note(step);
+            if !play.step(step) {
+                break;
+            }
+        }
+        journal.note(&"the end");
+        play.end(&mut tally);
+    }
+    println!("{tally}");
+    tally
 }
 
 /// The seeds that the environment wants, or these.

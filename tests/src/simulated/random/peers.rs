@@ -102,7 +102,7 @@ impl Machine {
             PeerStep::Weather(weather) => self.weather(bench, weather),
             PeerStep::LoseNext { to: true, packets } => network.lose_next(client, self.ip, packets),
             PeerStep::LoseNext { to: false, packets } => {
-                network.lose_next(self.ip, client, packets)
+                network.lose_next(self.ip, client, packets);
             }
             PeerStep::Silent(on) => network.silent(self.ip, on),
             _ if !self.alive => {}

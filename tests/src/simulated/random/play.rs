@@ -8,7 +8,7 @@ use http3_session::SessionState;
 use transaction::{Priority, RequestBody};
 
 use super::{
-    invariants,
+    Tally, invariants,
     peers::{BARE, BARE_AND_SILENT, Machine},
     program::{Kind, Program},
     request::{Request, Writer, promise},
@@ -27,8 +27,9 @@ const HOSTS: [&str; 4] = [HOST, "two.necko.test", "three.necko.test", "stranger.
 /// an idle timeout and the silence before it.
 const PATIENCE: Duration = Duration::from_mins(20);
 
-/// How long connections may take to close then: three probe timeouts, which a bad way has made long.
-const CLOSING: Duration = Duration::from_mins(2);
+/// How long connections may take to close then: three probe timeouts. A first answer that a storm has held back
+/// for an idle timeout makes one of them a minute and a half.
+const CLOSING: Duration = Duration::from_mins(10);
 
 /// A program being played.
 pub(super) struct Play {
@@ -275,7 +276,7 @@ impl Play {
     }
 
     /// The end of the program: all faults end, all that was begun ends, and nothing is left.
-    pub(super) fn end(mut self) {
+    pub(super) fn end(mut self, tally: &mut Tally) {
         if !self.bench.client().is_stopped() {
             self.mend_everything();
             self.finish_everything();
@@ -289,6 +290,7 @@ impl Play {
             assert!(request.is_done(), "{path} never ends: {servers:?}; {snapshot:#?}");
         }
         self.check_deliveries();
+        tally.add(&self.requests);
         self.requests.clear();
         if !self.bench.client().is_stopped() {
             self.bench.close_persistent_connections();

@@ -37,6 +37,7 @@ pub(super) struct Troubles {
 
 /// What a request's own nature explains.
 #[derive(Debug, Clone, Copy, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "independent faults")]
 pub(super) struct Own {
     /// The certificate is for another host.
     pub(super) stranger: bool,
