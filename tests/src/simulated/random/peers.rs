@@ -215,7 +215,8 @@ fn answer(connection: &mut RawConnection, request: usize) {
 }
 
 fn answer_uploads(connection: &mut RawConnection) {
-    for request in 0..connection.requests.len() {
+    // What GOAWAY refused comes behind all others.
+    for request in 0..connection.served().count() {
         let asked = &mut connection.requests[request];
         if asked.fin && !asked.answered && asked.path().starts_with("/upload/") {
             asked.answered = true;

@@ -159,8 +159,11 @@ impl Request {
                 };
                 assert_eq!((fetch.status(), fetch.received()), (status, length), "{path}");
                 if path.starts_with("/upload") {
-                    let sent = self.sent.map(|sent| sent.to_string());
-                    assert_eq!(fetch.header("x-data-received-length"), sent.as_deref(), "{path}");
+                    let received = fetch.header("x-data-received-length");
+                    let received = received.and_then(|text| text.parse::<u64>().ok());
+                    // A server that wants no more may answer what it has.
+                    let part = troubles.stops && received < self.sent;
+                    assert!(received == self.sent || part, "{path}: {received:?} {:?}", self.sent);
                 }
             }
             Err(error) => {
