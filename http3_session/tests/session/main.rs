@@ -8,8 +8,10 @@
     reason = "a test fails by panicking, its helpers included"
 )]
 
+mod bodies;
 mod ends;
 mod fixture;
+mod last_words;
 mod states;
 mod streams;
 mod timers;
