@@ -13,7 +13,7 @@ const SECONDS: Duration = Duration::from_secs(1);
 /// A body that is longer than a pipe: its consumer is slow.
 fn slow_consumer(fixture: &mut Fixture, request: usize, stream: StreamId) -> ResponseBody {
     fixture.play([head(stream, false)]);
-    fixture.script.data(stream, &[7; 500_000], false);
+    fixture.script.data(stream, &vec![7; 500_000], false);
     fixture.drive(Driver::RecvData);
     assert!(fixture.script.unread(stream) > 0, "the pipe is full");
     fixture.poll(request).expect("a head").expect("a response").into_body()
