@@ -54,3 +54,34 @@ impl CoalescingTable {
         self.0.values().flatten().copied()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use socket_transport::slots::Slots;
+
+    use super::*;
+
+    #[test]
+    fn m14_a_connection_that_leaves_leaves_alone_and_an_emptied_list_with_it() {
+        let mut slots = Slots::new();
+        let [first, second, third] = [1, 2, 3].map(|n| ConnectionKey::new(slots.insert(n)));
+        let info = ConnectionInfo::new("necko.test", 443);
+        let at = |last| CoalescingKey::new(&info, [192, 0, 2, last].into());
+        let mut table = CoalescingTable::default();
+        table.insert(at(1), first);
+        table.insert(at(1), second);
+        table.insert(at(1), first);
+        table.insert(at(2), third);
+        assert_eq!(table.find(&at(1)).collect::<Vec<_>>(), [first, second]);
+        table.remove(first);
+        table.remove(first);
+        assert_eq!(table.connections().collect::<Vec<_>>(), [second, third]);
+        table.remove(third);
+        assert_eq!((table.find(&at(2)).count(), table.0.len()), (0, 1));
+        table.remove(second);
+        assert!(table.0.is_empty());
+        table.insert(at(1), first);
+        table.clear();
+        assert!(table.0.is_empty());
+    }
+}

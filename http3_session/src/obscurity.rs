@@ -236,6 +236,16 @@ mod tests {
     }
 
     #[test]
+    fn as_much_as_an_honest_peer_sends_is_not_too_much() {
+        let now = Clock::system().now();
+        let mut obscurity = Obscurity::new(1000);
+        obscurity.add(1000 + 1024 * 1024, now);
+        assert!(!obscurity.is_too_much());
+        obscurity.add(1, now);
+        assert!(obscurity.is_too_much());
+    }
+
+    #[test]
     fn a_long_life_of_acknowledgements_is_forgotten() {
         let start = Clock::system().now();
         let mut obscurity = Obscurity::new(WINDOWS);

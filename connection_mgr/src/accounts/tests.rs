@@ -264,3 +264,10 @@ fn m13_a_guest_that_its_host_does_not_know_is_found() {
     mgr.coalescing.clear();
     assert_wrong(&mgr, "guest.example:443");
 }
+
+/// What another kind of connection need not know.
+#[test]
+fn a_connection_without_certificates_and_figures_shows_none() {
+    let still: Box<dyn HttpConnection> = Box::new(Still(None));
+    assert_eq!((still.certificates().len(), still.bytes_read()), (0, 0));
+}

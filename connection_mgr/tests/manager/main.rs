@@ -11,6 +11,7 @@ mod ahead;
 #[path = "../common/mod.rs"]
 #[expect(dead_code, reason = "it has more than is needed here")]
 mod common;
+mod connection;
 mod joining;
 mod machine;
 mod misdirected;

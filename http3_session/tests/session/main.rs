@@ -3,8 +3,10 @@
 
 #![cfg(test)]
 
+mod bodies;
 mod ends;
 mod fixture;
+mod last_words;
 mod states;
 mod streams;
 mod timers;
