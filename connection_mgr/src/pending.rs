@@ -193,8 +193,10 @@ mod tests {
         queue.add(4, 0, 1, false);
         queue.queue.pop(TabId(0)).unwrap();
         let back = queue.queue.pop(TabId(0)).unwrap();
+        queue.add(5, 0, 0, false);
+        queue.add(6, 0, 7, false);
         queue.queue.push_front(back);
-        assert_eq!(queue.order(0), [1, 2, 3]);
+        assert_eq!(queue.order(0), [5, 1, 2, 3, 6]);
     }
 
     #[test]

@@ -429,3 +429,20 @@ fn m18_one_connection_is_made_ahead_of_time_however_many_there_may_be() {
     http.fixture.settle();
     assert_eq!(http.made(), 1, "an idle one is there");
 }
+
+#[test]
+fn m9_one_that_has_a_handle_yet_is_left_to_its_reclaim() {
+    let mut http = Http11::new();
+    let mut first = http.fetch();
+    let handle = http.answer_but_hold(0, 10);
+    http.played(0, |played| played.handle = handle);
+    assert_answered(&mut first);
+    http.played(0, |played| played.refuses = true);
+    let second = http.fetch();
+    assert_eq!((http.made(), http.lists()), (2, [2, 0, 0]), "it went to another one");
+    assert_eq!(http.played(0, |played| played.closed), 0);
+    drop(http.played(0, |played| played.handle.take()));
+    http.fixture.settle();
+    assert_eq!((http.lists(), http.fixture.snapshot().lifetime.reclaimed), ([1, 1, 0], 1));
+    drop(second);
+}

@@ -1,12 +1,14 @@
 //! A QUIC connection between its session, its socket and its timer.
 
+use std::fs::File;
+
 use connection_mgr::Event;
 use http3_session::{CloseReason, Http3Event, StreamId, scripted::Call};
 use socket_transport::{
     Ecn, Limits, SendOutcome, SocketTransportService, UdpOptions,
     walk::{self, Step},
 };
-use transaction::{ErrorCode, NetError, Priority, TimeoutPhase};
+use transaction::{ErrorCode, NetError, Priority, RequestBody, TimeoutPhase};
 
 use crate::{
     common::{SECOND, head, poll},
@@ -176,4 +178,18 @@ fn c5_offline_is_the_end_of_every_connection_in_the_same_turn() {
     }
     let snapshot = machine.snapshot();
     assert_eq!((snapshot.connections(), snapshot.handles, snapshot.entries.len()), (0, 0, 0));
+}
+
+/// What a request's body is read from is asked by a worker, never by the socket thread.
+#[test]
+fn r1_a_file_is_read_by_workers_and_sent_whole() {
+    let mut machine = Machine::new(1);
+    let file = File::open(concat!(env!("CARGO_MANIFEST_DIR"), "/src/mgr.rs")).unwrap();
+    let length = usize::try_from(file.metadata().unwrap().len()).unwrap();
+    let _response = machine.post("a.example", RequestBody::file(file).unwrap());
+    machine.connected(0);
+    let calls = machine.calls(0);
+    let taken = |call: &Call| if let Call::SendData { taken, .. } = call { *taken } else { 0 };
+    assert_eq!(calls.iter().map(taken).sum::<usize>(), length);
+    assert!(calls.contains(&Call::CloseSend(FIRST)));
 }

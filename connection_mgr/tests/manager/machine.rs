@@ -12,11 +12,15 @@ use std::{
 };
 
 use connection_mgr::{ConnectionInfo, EntrySnapshot, Event, Parts, Resolve};
+use http::{HeaderMap, Method};
 use http3_session::{
     CertificateVerifier, VerificationError, VerificationRequest,
     scripted::{Call, Script},
 };
-use transaction::{CertificateProblem, NetError, PendingResponse};
+use transaction::{
+    CertificateProblem, HttpTransaction, NetError, PendingResponse, RequestBody, RequestHead,
+    TransactionId,
+};
 
 use crate::common::{Fixture, head, poll};
 
@@ -122,6 +126,15 @@ impl Machine {
     pub(crate) fn get_over(&mut self, info: ConnectionInfo) -> PendingResponse {
         let response = self.fetch_over(info);
         self.settle();
+        response
+    }
+
+    /// An upload, as the only request of a test.
+    pub(crate) fn post(&mut self, host: &str, body: RequestBody) -> PendingResponse {
+        let head = RequestHead::new(Method::POST, "https", host, "/", &HeaderMap::new());
+        let (info, head) = (ConnectionInfo::new(host, 443), head.expect("valid"));
+        let (transaction, response) = HttpTransaction::new(TransactionId(1), info, head, body);
+        self.submit(Event::NewTransaction(transaction));
         response
     }
 

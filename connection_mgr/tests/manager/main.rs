@@ -15,6 +15,7 @@ mod connection;
 mod joining;
 mod machine;
 mod misdirected;
+mod obscure;
 mod random;
 mod room;
 mod statements;

@@ -354,6 +354,21 @@ fn t3_a_request_goes_to_six_connections_at_most() {
 }
 
 #[test]
+fn m8_improved_what_was_over_a_whole_life_is_counted() {
+    let mut machine = Machine::new(3);
+    let responses = [machine.get("a.example"), machine.get("a.example"), machine.get("b.example")];
+    let lifetime = machine.snapshot().lifetime;
+    assert_eq!((lifetime.transactions, lifetime.dispatched, lifetime.connections), (3, 2, 2));
+    machine.connected(0);
+    assert_eq!(machine.snapshot().lifetime.dispatched, 3);
+    machine.end_connection(0);
+    let lifetime = machine.snapshot().lifetime;
+    assert_eq!((lifetime.transactions, lifetime.dispatched), (5, 4), "two go again, one goes");
+    assert_eq!((lifetime.connections, lifetime.reclaimed), (3, 1));
+    drop(responses);
+}
+
+#[test]
 fn t4_what_has_a_response_byte_does_not_go_again() {
     let mut machine = Machine::new(1);
     let mut response = machine.get("a.example");
