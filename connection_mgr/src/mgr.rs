@@ -3,6 +3,8 @@
 mod connecting;
 mod dispatch;
 mod ending;
+mod joining;
+mod room;
 
 use std::{
     cell::Cell,
