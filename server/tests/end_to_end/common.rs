@@ -465,6 +465,13 @@ impl Client {
     /// Says good-bye.
     pub(crate) fn close(mut self) {
         self.quic.close(true, 0x100, b"done").unwrap();
+        let deadline = now() + PATIENCE;
         self.flush();
+        // Quiche keeps its farewell back while the congestion window is full.
+        while !self.quic.is_draining() {
+            assert!(now() < deadline, "the farewell does not go out");
+            self.receive(deadline);
+            self.flush();
+        }
     }
 }
