@@ -1,4 +1,5 @@
-"""Mends neqo where a server could end the whole process and nothing outside of neqo could stop it.
+"""Mends neqo where nothing outside of neqo could: a server could end the whole process, and every connection left
+something behind.
 
   python3 mend_neqo.py FOLDER     the folder with neqo's crates
 
@@ -27,6 +28,18 @@ MENDS = [
                     }
                     self.literal
                         .resize(v""",
+    ),
+    # NSPR makes up an identity for each connection and never forgets one: 60 bytes, until the process ends.
+    (
+        "neqo-crypto",
+        "src/agent.rs",
+        """        let label = CString::new("sslwrapper")?;
+        let id = unsafe { prio::PR_GetUniqueIdentity(label.as_ptr()) };
+""",
+        """        static ID: std::sync::OnceLock<prio::PRDescIdentity> = std::sync::OnceLock::new();
+        let label = CString::new("sslwrapper")?;
+        let id = *ID.get_or_init(|| unsafe { prio::PR_GetUniqueIdentity(label.as_ptr()) });
+""",
     ),
 ]
 
