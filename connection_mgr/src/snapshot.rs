@@ -137,7 +137,8 @@ mod tests {
     #[test]
     fn m20_whatever_is_alive_is_told() {
         assert_eq!(empty().expect_empty(), Ok(()));
-        let alive: [(&str, fn(&mut Snapshot)); 9] = [
+        type Make = fn(&mut Snapshot);
+        let alive: [(&str, Make); 9] = [
             ("3 sockets", |snapshot| snapshot.service.sockets = 3),
             ("3 timers", |snapshot| snapshot.service.timers = 3),
             ("3 posted events", |snapshot| snapshot.service.posted_events = 3),
