@@ -29,3 +29,22 @@ impl Resolve for SystemResolver {
         if addresses.is_empty() { Err("the name has no address".into()) } else { Ok(addresses) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_system_knows_this_machine_and_an_address_is_its_own_name() {
+        let addresses = SystemResolver.resolve("localhost", 443).unwrap();
+        assert!(!addresses.is_empty());
+        assert!(
+            addresses.iter().all(|address| address.ip().is_loopback() && address.port() == 443)
+        );
+        for (n, address) in addresses.iter().enumerate() {
+            assert!(!addresses.iter().skip(n + 1).any(|other| other == address), "each once");
+        }
+        let literal = SystemResolver.resolve("2001:db8::1", 8443).unwrap();
+        assert_eq!(literal, ["[2001:db8::1]:8443".parse().unwrap()]);
+    }
+}

@@ -122,3 +122,64 @@ pub struct Lifetime {
     /// Requests that were dispatched to a connection.
     pub dispatched: u64,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn empty() -> Snapshot {
+        Snapshot {
+            service: ServiceSnapshot::default(),
+            entries: Vec::new(),
+            handles: 0,
+            coalescable: 0,
+            starved: 0,
+            lifetime: Lifetime::default(),
+        }
+    }
+
+    fn entry() -> EntrySnapshot {
+        EntrySnapshot {
+            info: String::new(),
+            pending: 2,
+            resolving: false,
+            joining: false,
+            coalesced: false,
+            connections: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn m20_whatever_is_alive_is_told() {
+        assert_eq!(empty().expect_empty(), Ok(()));
+        type Make = fn(&mut Snapshot);
+        let alive: [(&str, Make); 9] = [
+            ("3 sockets", |snapshot| snapshot.service.sockets = 3),
+            ("3 timers", |snapshot| snapshot.service.timers = 3),
+            ("3 posted events", |snapshot| snapshot.service.posted_events = 3),
+            ("3 wake-ups", |snapshot| snapshot.service.wakers = 3),
+            ("3 jobs in flight", |snapshot| snapshot.service.jobs_in_flight = 3),
+            ("1 connection entries", |snapshot| snapshot.entries.push(entry())),
+            ("3 entries that wait for room", |snapshot| snapshot.starved = 3),
+            ("3 connections that can be joined", |snapshot| snapshot.coalescable = 3),
+            ("3 connection handles", |snapshot| snapshot.handles = 3),
+        ];
+        for (words, make) in alive {
+            let mut snapshot = empty();
+            make(&mut snapshot);
+            assert_eq!(snapshot.expect_empty(), Err(format!("still alive: {words}")));
+        }
+    }
+
+    #[test]
+    fn m6_what_waits_and_what_runs_is_added_up() {
+        let mut snapshot = empty();
+        snapshot.entries = vec![entry(), entry()];
+        let connection =
+            ConnectionSnapshot { peer: String::new(), active: true, idle: false, session: None };
+        for entry in &mut snapshot.entries {
+            entry.connections = vec![connection.clone(), connection.clone()];
+        }
+        assert_eq!((snapshot.connections(), snapshot.transactions()), (4, 4));
+    }
+}

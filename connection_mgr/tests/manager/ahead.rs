@@ -128,3 +128,28 @@ fn m20_a_shutdown_ends_what_is_made_ahead_of_time_and_none_comes_after() {
     fixture.simulation.run_for(&mut fixture.stack, 20 * SECOND).unwrap();
     assert_eq!(fixture.snapshot().lifetime.connections, 0);
 }
+
+#[test]
+fn m18_a_connection_that_takes_no_more_keeps_nobody_from_making_one_ahead_of_time() {
+    let mut machine = Machine::new(2);
+    let mut running = machine.get("a.example");
+    machine.connected(0);
+    machine.submit(Event::ClosePersistentConnections);
+    ahead(&mut machine, "a.example");
+    assert_eq!((machine.begun(), machine.snapshot().connections()), (2, 2));
+    machine.answer(0, 0);
+    assert_answered(&mut running);
+}
+
+#[test]
+fn m15_m18_a_look_up_that_is_under_way_is_its_requests_alone() {
+    let mut machine = Machine::new(1);
+    machine.job_delay(10 * SECOND);
+    let response = machine.get("a.example");
+    ahead(&mut machine, "a.example");
+    drop(response);
+    machine.settle();
+    assert!(machine.snapshot().entries.is_empty());
+    machine.run_for(10 * SECOND);
+    assert_eq!(machine.begun(), 0);
+}
