@@ -151,8 +151,8 @@ mod tests {
 
     #[test]
     fn m20_whatever_is_alive_is_told() {
-        assert_eq!(empty().expect_empty(), Ok(()));
         type Make = fn(&mut Snapshot);
+        assert_eq!(empty().expect_empty(), Ok(()));
         let alive: [(&str, Make); 9] = [
             ("3 sockets", |snapshot| snapshot.service.sockets = 3),
             ("3 timers", |snapshot| snapshot.service.timers = 3),

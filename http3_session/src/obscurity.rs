@@ -236,13 +236,14 @@ mod tests {
     }
 
     #[test]
-    fn as_much_as_an_honest_peer_sends_is_not_too_much() {
+    fn as_much_as_an_honest_peer_sends_is_not_too_much_and_a_byte_more_is() {
         let now = Clock::system().now();
-        let mut obscurity = Obscurity::new(1000);
-        obscurity.add(1000 + 1024 * 1024, now);
-        assert!(!obscurity.is_too_much());
-        obscurity.add(1, now);
-        assert!(obscurity.is_too_much());
+        let mut obscurity = Obscurity::new(WINDOWS);
+        let honest = usize::try_from(1000 + HEADS).unwrap();
+        obscurity.received(honest + QUIC_OVERHEAD, 1, now);
+        assert!(!obscurity.is_too_much(1000), "{obscurity:?}");
+        obscurity.received(1 + QUIC_OVERHEAD, 1, now);
+        assert!(obscurity.is_too_much(1000), "{obscurity:?}");
     }
 
     #[test]
