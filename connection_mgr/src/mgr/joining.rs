@@ -75,7 +75,9 @@ impl ConnectionMgr {
     }
 
     fn join(&mut self, info: &ConnectionInfo, key: ConnectionKey) {
+        // Others may have joined while the certificate was verified.
         if let Some(registered) = self.connections.get_mut(key.slot())
+            && registered.guests.len() < MAX_GUESTS
             && let Some(entry) = self.entries.get_mut(info)
         {
             log::debug!(target: "necko::mgr", "{info}: joins the connection of {}", registered.info);
