@@ -12,7 +12,11 @@
 //! `close_transaction`. All three do nothing without a session, so a late timer, wake-up or packet is
 //! harmless.
 
-use std::{net::SocketAddr, task::Waker, time::Instant};
+use std::{
+    net::SocketAddr,
+    task::Waker,
+    time::{Duration, Instant},
+};
 
 use http3_session::{
     CloseCause, Http3Session, Outcome, SessionState, StreamKey, VerificationError,
@@ -31,6 +35,11 @@ use crate::{
     target::{ConnectionKey, Target},
 };
 
+/// How long a connection may be closing, at most. An engine keeps it for three probe timeouts, to say
+/// `CONNECTION_CLOSE` again to whoever still talks; but one acknowledgement that came late is enough to make
+/// that minutes.
+const LONGEST_CLOSING: Duration = Duration::from_secs(15);
+
 /// Owns a socket's key, a timer and a session. Registered with the manager under its [`ConnectionKey`].
 pub struct HttpConnectionUdp {
     key: ConnectionKey,
@@ -41,6 +50,8 @@ pub struct HttpConnectionUdp {
     armed: Option<Instant>,
     /// When it has to be connected.
     connect_by: Instant,
+    /// When it has to be gone, once it is closing.
+    gone_by: Option<Instant>,
     session: Option<Http3Session<ConnectionHandle>>,
     resume_send: Waker,
     force_recv: Waker,
@@ -82,6 +93,7 @@ impl HttpConnectionUdp {
             timer: ctx.create_timer(Target::Connection(key)),
             armed: None,
             connect_by: ctx.now() + dial.connect_timeout,
+            gone_by: None,
             session: Some(session),
             resume_send: ctx.poster().waker(Target::ResumeSend(key)),
             force_recv: ctx.poster().waker(Target::ForceRecv(key)),
@@ -133,8 +145,15 @@ impl HttpConnectionUdp {
 
     fn arm_timer(&mut self, ctx: &mut Ctx<'_>) {
         let deadline = self.session.as_ref().and_then(|session| {
-            let connect_by = is_connecting(session).then_some(self.connect_by);
-            session.deadline().into_iter().chain(connect_by).min()
+            let limit = match session.state() {
+                SessionState::Initializing => Some(self.connect_by),
+                SessionState::Connected => None,
+                SessionState::Closing => {
+                    Some(*self.gone_by.get_or_insert_with(|| ctx.now() + LONGEST_CLOSING))
+                }
+                SessionState::Closed => return None,
+            };
+            session.deadline().into_iter().chain(limit).min()
         });
         if deadline != self.armed {
             ctx.set_timer(self.timer, deadline);
@@ -195,10 +214,14 @@ impl HttpConnection for HttpConnectionUdp {
 
     fn on_timer(&mut self, ctx: &mut Ctx<'_>) {
         self.armed = None;
-        let Some(session) = &self.session else { return };
-        if is_connecting(session) && self.connect_by <= ctx.now() {
+        let Some(session) = &mut self.session else { return };
+        let now = ctx.now();
+        if session.state() == SessionState::Initializing && self.connect_by <= now {
             self.close_transaction(ctx, NetError::NetTimeout(TimeoutPhase::Connect));
             self.arm_timer(ctx);
+        } else if self.gone_by.is_some_and(|gone_by| gone_by <= now) {
+            session.shutdown(NetError::Aborted);
+            self.close(ctx);
         } else {
             self.on_quic_timeout_expired(ctx);
         }
@@ -320,10 +343,6 @@ impl HttpConnection for HttpConnectionUdp {
             session: self.session.as_ref().map(Http3Session::snapshot),
         }
     }
-}
-
-fn is_connecting<H>(session: &Http3Session<H>) -> bool {
-    session.state() == SessionState::Initializing
 }
 
 /// A socket of the peer's address family on any port, as necko binds it.

@@ -27,9 +27,8 @@ const HOSTS: [&str; 4] = [HOST, "two.necko.test", "three.necko.test", "stranger.
 /// an idle timeout and the silence before it.
 const PATIENCE: Duration = Duration::from_mins(20);
 
-/// How long connections may take to close then: three probe timeouts. A first answer that a storm has held back
-/// for an idle timeout makes one of them a minute and a half.
-const CLOSING: Duration = Duration::from_mins(10);
+/// How long connections may take to close then: three probe timeouts, and not more than the connection allows.
+const CLOSING: Duration = Duration::from_secs(20);
 
 /// A program being played.
 pub(super) struct Play {
