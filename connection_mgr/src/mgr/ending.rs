@@ -22,6 +22,7 @@ impl ConnectionMgr {
         if registered.connection.may_be_used_again() && !self.shutting_down {
             let info = registered.info.clone();
             self.insert_idle(&info, key);
+            step(Step::ProcessPendingQueue);
             self.process_pending_queue(ctx, &info);
         } else {
             self.remove_connection(ctx, key);
@@ -49,6 +50,7 @@ impl ConnectionMgr {
         if let Some(entry) = self.entries.get_mut(&registered.info) {
             entry.remove_connection(key);
         }
+        step(Step::ProcessPendingQueue);
         self.process_pending_queue(ctx, &registered.info);
         for guest in guests {
             self.process_pending_queue(ctx, &guest);
