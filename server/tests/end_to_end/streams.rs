@@ -147,7 +147,8 @@ fn d2_24_a_workers_late_answer_finds_nothing() {
 /// Source: <https://github.com/hyperium/h3/issues/330>.
 #[test]
 fn d2_40_a_connection_may_end_amid_its_uploads() {
-    let server = Fixture::new();
+    // The farewell may stay with the client.
+    let server = Fixture::with(|config| config.idle_timeout = Duration::from_secs(5));
     let mut client = server.client();
     for _ in 0..10 {
         client.upload(&[], 500_000, false);
