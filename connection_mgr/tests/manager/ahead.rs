@@ -153,3 +153,20 @@ fn m15_m18_a_look_up_that_is_under_way_is_its_requests_alone() {
     machine.run_for(10 * SECOND);
     assert_eq!(machine.begun(), 0);
 }
+
+#[test]
+fn m18_what_was_made_ahead_of_time_and_got_its_request_is_not_made_again() {
+    let mut machine = Machine::new(2);
+    machine.job_delay(10 * SECOND);
+    ahead(&mut machine, "a.example");
+    let mut response = machine.get("a.example");
+    machine.run_for(10 * SECOND);
+    machine.connected(0);
+    machine.answer(0, 0);
+    assert_answered(&mut response);
+    let reason = CloseReason::NoError { by_peer: true };
+    machine.play(0, [Http3Event::Closing(reason.clone()), Http3Event::Closed(reason)]);
+    machine.run_for(20 * SECOND);
+    assert!(machine.snapshot().entries.is_empty());
+    assert_eq!(machine.begun(), 1);
+}
