@@ -31,6 +31,7 @@
 //!   room, a verdict
 //! ```
 
+#[cfg(debug_assertions)]
 mod accounts;
 mod coalescing;
 mod connection;
