@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use necko::HttpHandler;
+use necko::{ConnectionLimits, HttpHandler};
 use tests::loopback::{
     Client, Resources, ServerProcess, TestCa, allow_all_descriptors, fetch,
     in_a_process_of_its_own, in_soak, own_processor_time, pause, read_to_end, tell, wait_until,
@@ -77,7 +77,9 @@ fn d2_14_a_thousand_idle_connections_cost_nothing_and_end_by_their_own_timers() 
         let any = Ipv4Addr::UNSPECIFIED.into();
         let server = ServerProcess::start_as(&ca.issue(&["*.necko.test"]), &ca, any, patient);
         let port = server.address().port();
-        let mut client = Client::trusting(&ca.file()).idle_timeout(timeout).max_sockets(2000);
+        let limits = ConnectionLimits { max_connections: 2000, ..ConnectionLimits::default() };
+        let mut client = Client::trusting(&ca.file()).idle_timeout(timeout);
+        client = client.max_sockets(2000).connections(limits);
         for (host, address) in (0..connections).map(host) {
             client = client.at(&host, &[SocketAddr::new(address, port)]);
         }
