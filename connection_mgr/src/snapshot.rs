@@ -44,7 +44,8 @@ impl Snapshot {
 
     /// Requests that run or wait.
     pub fn transactions(&self) -> usize {
-        self.entries.iter().map(EntrySnapshot::transactions).sum()
+        let waiting = self.entries.iter().map(|entry| entry.pending).sum::<usize>();
+        waiting + self.all_sessions().map(|session| session.streams).sum::<usize>()
     }
 
     /// Nothing is alive: what a test ends with.
@@ -86,15 +87,6 @@ pub struct EntrySnapshot {
     pub coalesced: bool,
     /// Its connections: the active ones, the idle ones, the draining ones.
     pub connections: Vec<ConnectionSnapshot>,
-}
-
-impl EntrySnapshot {
-    fn transactions(&self) -> usize {
-        let running = |connection: &ConnectionSnapshot| {
-            connection.session.as_ref().map_or(0, |session| session.streams)
-        };
-        self.pending + self.connections.iter().map(running).sum::<usize>()
-    }
 }
 
 /// One connection.
