@@ -3,7 +3,10 @@
 use http::{HeaderMap, Version};
 use socket_transport::walk::{Step, step};
 use streams::StreamId;
-use transaction::{CertificateProblem, ErrorCode, NetError, ResponseHead, TimeoutPhase};
+use transaction::{
+    CertificateProblem, ErrorCode, NetError, ResponseHead, TimeoutPhase, VerificationError,
+    VerificationRequest,
+};
 
 use crate::{
     http3_conn::{CloseReason, Http3Event},
@@ -11,7 +14,6 @@ use crate::{
     session::{Intake, SessionState, Verification},
     stream_table::Queue,
     turn::Turn,
-    verifier::{VerificationError, VerificationRequest},
 };
 
 impl Turn<'_, '_> {

@@ -68,7 +68,6 @@ pub mod scripted;
 mod session;
 mod stream_table;
 mod turn;
-mod verifier;
 
 pub use http3_conn::{
     CertificateVerdict, CloseReason, ConnStats, ConnectParameters, EngineOutput, FetchError,
@@ -78,4 +77,4 @@ pub use outcome::{CloseCause, Outcome};
 pub use session::{Http3Session, SessionSnapshot, SessionState};
 pub use stream_table::StreamKey;
 pub use streams::StreamId;
-pub use verifier::{CertificateVerifier, VerificationError, VerificationRequest};
+pub use transaction::{CertificateVerifier, VerificationError, VerificationRequest};

@@ -18,7 +18,10 @@ use socket_transport::{
     walk::{Step, step},
 };
 use streams::Http3Stream;
-use transaction::{BodyRead, HttpTransaction, NetError, Priority, Restarts, Wishes};
+use transaction::{
+    BodyRead, HttpTransaction, NetError, Priority, Restarts, VerificationError,
+    VerificationRequest, Wishes,
+};
 
 use crate::{
     close::failure_for,
@@ -27,7 +30,6 @@ use crate::{
     outcome::{CloseCause, Outcome},
     stream_table::{Queue, StreamKey, StreamTable},
     turn::Turn,
-    verifier::{VerificationError, VerificationRequest},
 };
 
 /// Where a session stands.

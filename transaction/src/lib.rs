@@ -30,6 +30,7 @@ pub mod exchange;
 pub mod head;
 mod http_transaction;
 pub mod pipe;
+mod verifier;
 mod witness;
 
 pub use body::{BodyRead, BodyWriter, RequestBody};
@@ -42,4 +43,5 @@ pub use head::{InvalidRequest, Priority, RequestHead, ResponseHead};
 pub use http_transaction::{
     Closed, HttpTransaction, PipeFull, Restarts, Sending, TransactionId, Writing,
 };
+pub use verifier::{CertificateVerifier, VerificationError, VerificationRequest};
 pub use witness::Witness;

@@ -1,6 +1,6 @@
-//! Certificate verification, as the session asks for it and the front door provides it.
+//! Certificate verification, as a session asks for it and the front door provides it.
 
-use transaction::{CertificateProblem, NetError};
+use crate::error::{CertificateProblem, NetError};
 
 /// What has to be verified: a chain as the server sent it, for a host.
 #[derive(Debug, Clone)]
@@ -22,7 +22,7 @@ pub struct VerificationError {
 
 impl VerificationError {
     /// The error that requests of this connection get.
-    pub(crate) fn into_net_error(self, host: &str) -> NetError {
+    pub fn into_net_error(self, host: &str) -> NetError {
         NetError::Certificate { host: host.to_owned(), problem: self.problem, detail: self.detail }
     }
 }
