@@ -72,7 +72,7 @@ pub trait HttpConnection {
     fn close_transaction(&mut self, ctx: &mut Ctx<'_>, error: NetError);
 
     /// As [`close_transaction`](Self::close_transaction), and lets go of everything in this call.
-    fn shutdown(&mut self, ctx: &mut Ctx<'_>);
+    fn shutdown(&mut self, ctx: &mut Ctx<'_>, error: NetError);
 
     /// Lets go of timer and socket. Idempotent.
     fn close(&mut self, ctx: &mut Ctx<'_>);
@@ -142,8 +142,6 @@ pub struct Dial<'a> {
     pub info: &'a ConnectionInfo,
     /// At which address.
     pub peer: SocketAddr,
-    /// Should it fail, there is another address.
-    pub retry_elsewhere: bool,
     /// How long it may take until it is connected.
     pub connect_timeout: Duration,
 }

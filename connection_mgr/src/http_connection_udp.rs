@@ -85,7 +85,6 @@ impl HttpConnectionUdp {
         };
         let mut session = Http3Session::new(engine, dial.info.host(), peer);
         session.set_receive_windows(&parts.settings);
-        session.set_retry_elsewhere(dial.retry_elsewhere);
         let connection = Self {
             key,
             peer,
@@ -276,11 +275,11 @@ impl HttpConnection for HttpConnectionUdp {
     }
 
     /// A last `CONNECTION_CLOSE` leaves, then nothing is left.
-    fn shutdown(&mut self, ctx: &mut Ctx<'_>) {
-        self.close_transaction(ctx, NetError::ShuttingDown);
+    fn shutdown(&mut self, ctx: &mut Ctx<'_>, error: NetError) {
+        self.close_transaction(ctx, error.clone());
         self.send_data(ctx);
         if let Some(session) = &mut self.session {
-            session.shutdown(NetError::ShuttingDown);
+            session.shutdown(error);
             self.close(ctx);
         }
     }

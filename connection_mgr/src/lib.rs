@@ -33,6 +33,7 @@
 
 #[cfg(debug_assertions)]
 mod accounts;
+mod addresses;
 mod coalescing;
 mod connection;
 mod entry;

@@ -4,6 +4,7 @@ mod connecting;
 mod dispatch;
 mod ending;
 mod joining;
+mod racing;
 mod room;
 
 use std::{
@@ -22,6 +23,7 @@ use socket_transport::{Detached, Ready, SocketHandler, slots::Slots};
 use transaction::{ConnectionInfo, NetError, TabId, TransactionId};
 
 use crate::{
+    addresses::SlowFamilies,
     coalescing::CoalescingTable,
     connection::{Aftermath, Ctx, Dial, HttpConnection, HttpConnectionFactory},
     entry::ConnectionEntry,
@@ -83,6 +85,8 @@ pub struct ConnectionMgr {
     pub(crate) waiting: BTreeMap<TransactionId, ConnectionInfo>,
     /// Entries that would make a connection but find no room, in the order of asking.
     pub(crate) starved: VecDeque<ConnectionInfo>,
+    /// Which family is better tried last.
+    slow_families: SlowFamilies,
     /// The tab in front.
     current_tab: TabId,
     pub(crate) handles: Rc<Cell<usize>>,
@@ -95,12 +99,13 @@ impl ConnectionMgr {
     /// A manager without connections.
     pub fn new(parts: Parts) -> Self {
         Self {
-            parts,
+            parts: Parts { limits: parts.limits.bounded(), ..parts },
             entries: BTreeMap::new(),
             connections: Slots::new(),
             coalescing: CoalescingTable::default(),
             waiting: BTreeMap::new(),
             starved: VecDeque::new(),
+            slow_families: SlowFamilies::default(),
             current_tab: TabId::default(),
             handles: Rc::default(),
             attempts: 0,
@@ -149,14 +154,14 @@ impl ConnectionMgr {
             concerned.insert(info);
         }
         if aftermath.connected {
-            self.report_connection(key, &info);
+            self.report_connection(ctx, key, &info);
             concerned.insert(info.clone());
         }
         if aftermath.draining {
             let left = self.entries.get_mut(&info).is_some_and(|entry| entry.make_draining(key));
             concerned.extend(self.leave_guests(key));
             if left {
-                self.connection_failed(&info, aftermath.failed_to_connect.as_ref());
+                self.connection_left(ctx, key, &info, aftermath.failed_to_connect.as_ref());
                 concerned.insert(info);
             }
         }
@@ -194,6 +199,7 @@ impl ConnectionMgr {
             pending: entry.pending.len(),
             resolving: matches!(entry.half_open, HalfOpen::Resolving(_)),
             joining: matches!(entry.half_open, HalfOpen::Joining(..)),
+            connecting: entry.connecting.len(),
             coalesced: entry.coalesced.is_some(),
             connections: (entry.active.iter().map(|key| (*key, true, false)))
                 .chain(entry.idle.iter().map(|key| (*key, false, true)))

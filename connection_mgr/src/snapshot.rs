@@ -83,6 +83,8 @@ pub struct EntrySnapshot {
     pub resolving: bool,
     /// A certificate is being verified, to join another host's connection.
     pub joining: bool,
+    /// How many of its connections are being made: more than one, and they race.
+    pub connecting: usize,
     /// It has joined another host's connection.
     pub coalesced: bool,
     /// Its connections: the active ones, the idle ones, the draining ones.
@@ -136,6 +138,7 @@ mod tests {
             pending: 2,
             resolving: false,
             joining: false,
+            connecting: 0,
             coalesced: false,
             connections: Vec::new(),
         }

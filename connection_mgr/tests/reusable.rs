@@ -114,8 +114,8 @@ impl HttpConnection for Connection {
         self.end(&error);
     }
 
-    fn shutdown(&mut self, _ctx: &mut Ctx<'_>) {
-        self.end(&NetError::ShuttingDown);
+    fn shutdown(&mut self, _ctx: &mut Ctx<'_>, error: NetError) {
+        self.end(&error);
         self.played.borrow_mut().closed += 1;
     }
 

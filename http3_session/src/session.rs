@@ -133,8 +133,6 @@ impl Core {
 pub struct Http3Session<H> {
     engine: Box<dyn Http3Conn>,
     core: Core,
-    /// Should it not get connected, there is another address to try.
-    retry_elsewhere: bool,
     /// Held while the session lives; dropping it posts the reclaim.
     handle: Option<H>,
 }
@@ -163,7 +161,7 @@ impl<H> Http3Session<H> {
             body_reads: Vec::new(),
             peer,
         };
-        Self { engine, core, retry_elsewhere: false, handle: None }
+        Self { engine, core, handle: None }
     }
 
     /// Takes the connection's handle into keeping (necko takes it from the first transaction).
@@ -179,11 +177,6 @@ impl<H> Http3Session<H> {
             before_head: settings.initial_max_stream_data,
             after_head: settings.max_stream_data.max(settings.initial_max_stream_data),
         });
-    }
-
-    /// Says that a failure to connect is no reason to fail requests: there is another address.
-    pub fn set_retry_elsewhere(&mut self, retry: bool) {
-        self.retry_elsewhere = retry;
     }
 
     /// Where the session stands.
@@ -374,10 +367,9 @@ impl<H> Http3Session<H> {
         self.core.state = SessionState::Closing;
         self.core.commands.clear();
         self.command(Command::Close);
-        let retry = self.retry_elsewhere && !connected;
         for stream in self.core.streams.take_all() {
             step(Step::CloseStream);
-            let failure = failure_for(self.core.error.as_ref(), &stream, connected, retry);
+            let failure = failure_for(self.core.error.as_ref(), &stream, connected);
             failure.apply(stream, &mut self.core.restarts);
         }
     }

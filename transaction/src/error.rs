@@ -174,6 +174,14 @@ pub enum NetError {
         /// The last address that was tried.
         peer: SocketAddr,
     },
+    /// The host has several addresses, and none of them could be reached.
+    #[error("could not connect to {host}: {}", each(attempts))]
+    NoAddressAnswered {
+        /// The name that was looked up.
+        host: String,
+        /// Each address and why it could not be reached, in the order of failing.
+        attempts: Vec<(SocketAddr, NetError)>,
+    },
     /// `NS_ERROR_NET_TIMEOUT`.
     #[error("timed out {0}")]
     NetTimeout(TimeoutPhase),
@@ -278,6 +286,11 @@ fn of(expected: Option<u64>) -> String {
     expected.map_or_else(String::new, |bytes| format!(" of {bytes}"))
 }
 
+fn each(attempts: &[(SocketAddr, NetError)]) -> String {
+    let lines = attempts.iter().map(|(peer, error)| format!("{peer}: {error}"));
+    lines.collect::<Vec<_>>().join("; ")
+}
+
 fn by(by_peer: bool, reason: &str) -> String {
     let who = if by_peer { "sent by the server" } else { "found in what the server sent" };
     if reason.is_empty() { format!(", {who}") } else { format!(", {who}: {reason}") }
@@ -289,6 +302,7 @@ impl NetError {
         match self {
             Self::UnknownHost { .. }
             | Self::ConnectionRefused { .. }
+            | Self::NoAddressAnswered { .. }
             | Self::NetTimeout(_)
             | Self::NetReset { .. } => Fault::Network,
             Self::NetInterrupt { .. }
@@ -312,12 +326,11 @@ impl NetError {
     /// Whether another address of the same host may do better, when no connection came about. A bad
     /// certificate is bad everywhere.
     pub fn is_about_the_address(&self) -> bool {
-        matches!(
-            self,
-            Self::ConnectionRefused { .. }
-                | Self::NetTimeout(_)
-                | Self::NetReset { .. }
-                | Self::Socket { .. }
-        )
+        match self {
+            Self::ConnectionRefused { .. } | Self::NetTimeout(_) | Self::NetReset { .. } => true,
+            // Without a network no address is better than another.
+            Self::Socket { kind, .. } => *kind != io::ErrorKind::NetworkDown,
+            _ => false,
+        }
     }
 }

@@ -154,10 +154,12 @@ impl ConnectionMgr {
         {
             self.waiting.remove(&id);
             transaction.fail(NetError::Aborted);
-            if entry.pending.is_empty() && !entry.speculative {
+            let unwanted = entry.pending.is_empty() && !entry.speculative;
+            if unwanted && !entry.half_open.is_racing() {
                 // Nobody waits for it any more.
                 self.abandon_half_open(ctx, &info);
             }
+            self.give_up_unwanted_race(ctx, &info);
             self.forget_if_empty(&info);
         }
     }

@@ -22,6 +22,7 @@ impl ConnectionMgr {
         if registered.connection.may_be_used_again() && !self.shutting_down {
             let info = registered.info.clone();
             self.insert_idle(&info, key);
+            self.settle_race(ctx, &info);
             step(Step::ProcessPendingQueue);
             self.process_pending_queue(ctx, &info);
         } else {
@@ -50,6 +51,7 @@ impl ConnectionMgr {
         if let Some(entry) = self.entries.get_mut(&registered.info) {
             entry.remove_connection(key);
         }
+        self.settle_race(ctx, &registered.info);
         step(Step::ProcessPendingQueue);
         self.process_pending_queue(ctx, &registered.info);
         for guest in guests {
@@ -83,10 +85,11 @@ impl ConnectionMgr {
     /// looks its host up again and connects anew (necko's `OnMsgVerifyTraffic`).
     pub(super) fn network_changed(&mut self, ctx: &mut Ctx<'_>) {
         self.coalescing.clear();
+        self.slow_families.clear();
         for info in self.infos() {
             self.abandon_half_open(ctx, &info);
             if let Some(entry) = self.entries.get_mut(&info) {
-                entry.untried.clear();
+                entry.addresses.clear();
                 entry.coalesced = None;
             }
         }
@@ -146,7 +149,7 @@ impl ConnectionMgr {
         self.starved.clear();
         for key in self.keys() {
             if let Some(mut registered) = self.connections.remove(key.slot()) {
-                registered.connection.shutdown(ctx);
+                registered.connection.shutdown(ctx, NetError::ShuttingDown);
             }
         }
         ctx.stop();

@@ -57,7 +57,7 @@ impl ConnectionMgr {
         draining.filter(|key| self.is_unused(**key)).count()
     }
 
-    fn is_unused(&self, key: ConnectionKey) -> bool {
+    pub(super) fn is_unused(&self, key: ConnectionKey) -> bool {
         self.connections.get(key.slot()).is_none_or(|found| found.connection.is_unused())
     }
 

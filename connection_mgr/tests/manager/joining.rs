@@ -167,7 +167,7 @@ fn joining(machine: &mut Machine) -> transaction::PendingResponse {
 
 #[test]
 fn m19_a_verdict_that_takes_too_long_is_not_waited_for() {
-    let mut machine = Machine::with(2, |parts| parts.limits.connect_timeout = 35 * SECOND);
+    let mut machine = Machine::with(2, |parts| parts.limits.attempt_timeout = 35 * SECOND);
     let _own = machine.connect_a(BOTH);
     let guest = joining(&mut machine);
     machine.run_for(35 * SECOND);

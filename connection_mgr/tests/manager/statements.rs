@@ -266,7 +266,7 @@ fn path(call: Call) -> Option<String> {
 
 #[test]
 fn m19_a_look_up_that_takes_too_long_leaves_no_timer_and_its_answer_finds_nobody() {
-    let mut machine = Machine::with(1, |parts| parts.limits.connect_timeout = 5 * SECOND);
+    let mut machine = Machine::with(1, |parts| parts.limits.attempt_timeout = 5 * SECOND);
     machine.job_delay(20 * SECOND);
     let mut response = machine.get("a.example");
     machine.run_for(6 * SECOND);

@@ -73,7 +73,14 @@ impl ExitCode {
         match error {
             NetError::InvalidUrl(_) => Self::MalformedUrl,
             NetError::UnknownHost { .. } => Self::CouldNotResolve,
-            NetError::ConnectionRefused { .. } => Self::CouldNotConnect,
+            NetError::NoAddressAnswered { attempts, .. }
+                if attempts.iter().all(|(_, error)| matches!(error, NetError::NetTimeout(_))) =>
+            {
+                Self::Timeout
+            }
+            NetError::ConnectionRefused { .. } | NetError::NoAddressAnswered { .. } => {
+                Self::CouldNotConnect
+            }
             NetError::PartialTransfer { .. } => Self::PartialTransfer,
             NetError::NetTimeout(_) => Self::Timeout,
             NetError::Tls { .. } => Self::TlsHandshake,

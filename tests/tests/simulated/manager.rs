@@ -119,7 +119,7 @@ fn a_request_that_has_joined_and_must_go_again_goes_to_its_own_host() {
 
 #[test]
 fn a_verdict_on_joining_that_never_comes_is_not_waited_for() {
-    let mut bench = Setup::new(2).connections(|limits| limits.connect_timeout = 3 * SECOND).build();
+    let mut bench = Setup::new(2).connections(|limits| limits.attempt_timeout = 3 * SECOND).build();
     let server = bench.http3_server(SERVER, |parameters| parameters);
     bench.name(SIBLING, [SERVER]);
     bench.fetch("/1").expect_pattern(1);
