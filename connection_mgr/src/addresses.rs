@@ -50,8 +50,8 @@ impl Addresses {
     }
 
     /// Says when a connection has to be there.
-    pub(crate) fn set_deadline(&mut self, deadline: Instant) {
-        self.deadline = Some(deadline);
+    pub(crate) fn set_deadline(&mut self, deadline: Option<Instant>) {
+        self.deadline = deadline;
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {

@@ -200,6 +200,7 @@ impl ConnectionMgr {
             resolving: matches!(entry.half_open, HalfOpen::Resolving(_)),
             joining: matches!(entry.half_open, HalfOpen::Joining(..)),
             connecting: entry.connecting.len(),
+            racing: entry.half_open.is_racing(),
             coalesced: entry.coalesced.is_some(),
             connections: (entry.active.iter().map(|key| (*key, true, false)))
                 .chain(entry.idle.iter().map(|key| (*key, false, true)))

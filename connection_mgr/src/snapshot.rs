@@ -85,6 +85,8 @@ pub struct EntrySnapshot {
     pub joining: bool,
     /// How many of its connections are being made: more than one, and they race.
     pub connecting: usize,
+    /// Another address will join the race.
+    pub racing: bool,
     /// It has joined another host's connection.
     pub coalesced: bool,
     /// Its connections: the active ones, the idle ones, the draining ones.
@@ -139,6 +141,7 @@ mod tests {
             resolving: false,
             joining: false,
             connecting: 0,
+            racing: false,
             coalesced: false,
             connections: Vec::new(),
         }

@@ -342,6 +342,8 @@ fn m23_idle_connections_close_at_once_and_those_in_use_after_it() {
         let mut http = Http11::new();
         let mut responses = [http.fetch(), http.fetch()];
         http.answer(0, 1);
+        http.played(1, |played| played.connected = true);
+        http.drive(1);
         assert!(http.fixture.stack.poster().submit(event).is_ok());
         http.fixture.settle();
         assert_eq!(http.played(0, |played| played.closed), 1);

@@ -34,8 +34,12 @@ impl ConnectionMgr {
     /// Tries one more address. The first connection of a race takes the transaction that it is made for; those
     /// that join the race find one when they have won.
     pub(super) fn dial(&mut self, ctx: &mut Ctx<'_>, info: &ConnectionInfo) {
+        let deadline = ctx.now() + self.parts.limits.connect_timeout;
         let Some(entry) = self.entries.get_mut(info) else { return };
         let first = entry.connecting.is_empty() || entry.addresses.is_proven();
+        if first && entry.addresses.deadline().is_none() && !entry.addresses.is_proven() {
+            entry.addresses.set_deadline(Some(deadline));
+        }
         let Some(peer) = entry.addresses.next() else { return };
         match self.setup_connection(ctx, info, peer, first) {
             Ok(()) => self.race(ctx, info),
@@ -73,7 +77,7 @@ impl ConnectionMgr {
         let attempt = self.new_attempt(ctx, limits.attempt_timeout.min(limits.connect_timeout));
         if let Some(entry) = self.entries.get_mut(info) {
             entry.half_open = HalfOpen::Resolving(attempt);
-            entry.addresses.set_deadline(deadline);
+            entry.addresses.set_deadline(Some(deadline));
         }
         let (resolver, poster) = (Arc::clone(&self.parts.resolver), ctx.poster().clone());
         let info = info.clone();

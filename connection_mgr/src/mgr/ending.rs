@@ -92,6 +92,9 @@ impl ConnectionMgr {
                 entry.addresses.clear();
                 entry.coalesced = None;
             }
+            // Who waits for a handshake must not wait for the old network.
+            let reason = "the network has changed".to_owned();
+            self.give_up_race(ctx, &info, &NetError::NetReset { reason });
         }
         for key in self.keys() {
             if self.is_idle(key) {
@@ -101,7 +104,6 @@ impl ConnectionMgr {
             let Some(registered) = self.connections.get_mut(key.slot()) else { continue };
             registered.guests.clear();
             registered.strangers.clear();
-            // Also one that is still connecting: who waits for it must not wait for the old network.
             if let Some(entry) = self.entries.get_mut(&registered.info) {
                 entry.make_draining(key);
             }

@@ -13,6 +13,8 @@ impl ConnectionMgr {
     /// An entry has to wait until a connection or a socket is gone.
     pub(super) fn starve(&mut self, info: &ConnectionInfo) {
         let Some(entry) = self.entries.get_mut(info) else { return };
+        // The time that it waits here is not the network's.
+        entry.addresses.set_deadline(None);
         if !std::mem::replace(&mut entry.starved, true) {
             self.starved.push_back(info.clone());
         }
