@@ -21,6 +21,7 @@ mod lifecycle;
 mod manager;
 mod manager_limits;
 mod planted_leaks;
+mod racing;
 mod random;
 mod scripted_engine;
 mod slow_readers;
