@@ -15,7 +15,7 @@ use neqo_glue::NeqoHttp3ConnFactory;
 use socket_transport::{Limits, Network, Poster, Refused, SocketTransportService};
 use transaction::{HttpTransaction, NetError, PendingResponse, TabId, TransactionId};
 
-use crate::{request::Request, settings::Settings};
+use crate::{request::Request, routes::Routes, settings::Settings};
 
 /// Fetches over HTTP/3. Owns a socket thread, on which everything else happens.
 ///
@@ -24,6 +24,7 @@ use crate::{request::Request, settings::Settings};
 pub struct HttpHandler {
     poster: Poster<Target, Event>,
     next_id: AtomicU64,
+    routes: Routes,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -35,6 +36,7 @@ impl HttpHandler {
     /// thread or its poll.
     pub fn new(settings: Settings) -> Result<Self, NetError> {
         let verifier = settings.verification.verifier()?;
+        let routes = settings.routes.clone();
         let (sender, started) = mpsc::sync_channel(1);
         let thread = std::thread::Builder::new()
             .name("Socket Thread".into())
@@ -43,7 +45,8 @@ impl HttpHandler {
         let poster = started
             .recv()
             .unwrap_or(Err(NetError::Internal("the socket thread ended before it began")))?;
-        Ok(Self { poster, next_id: AtomicU64::new(1), thread: Mutex::new(Some(thread)) })
+        let (next_id, thread) = (AtomicU64::new(1), Mutex::new(Some(thread)));
+        Ok(Self { poster, next_id, routes, thread })
     }
 
     /// Fetches `url` with `GET`.
@@ -60,7 +63,8 @@ impl HttpHandler {
     /// The request can't be sent as it is, too many wait already, or the handler is shut down.
     pub fn fetch(&self, request: Request) -> Result<PendingResponse, NetError> {
         let class = request.class_of_service();
-        let (info, head, body) = request.into_parts()?;
+        let (mut info, head, body) = request.into_parts()?;
+        self.routes.apply(&mut info);
         let id = TransactionId(self.next_id.fetch_add(1, Ordering::Relaxed));
         let (mut transaction, response) = HttpTransaction::new(id, info, head, body);
         transaction.set_class_of_service(class);
@@ -97,7 +101,9 @@ impl HttpHandler {
     /// # Errors
     /// The handler is shut down, or overloaded.
     pub fn speculative_connect(&self, request: &Request) -> Result<(), NetError> {
-        self.submit(Event::SpeculativeConnect(request.connection_info()))
+        let mut info = request.connection_info();
+        self.routes.apply(&mut info);
+        self.submit(Event::SpeculativeConnect(info))
     }
 
     /// Says which tab the user looks at: what waits for it goes first.

@@ -19,8 +19,10 @@
 //! ```
 
 mod handler;
+mod host_text;
 mod request;
 mod resolver;
+mod routes;
 mod settings;
 mod verifier;
 
@@ -34,11 +36,12 @@ pub use http3_session::{
     VerificationRequest,
 };
 pub use request::Request;
-pub use resolver::FixedAddresses;
+pub use resolver::{FixedAddresses, ResolveRule};
+pub use routes::{ConnectTo, Routes};
 pub use settings::{Settings, Verification};
 pub use transaction::{
-    BodyWriter, CertificateProblem, ClassOfService, ErrorCode, Fault, Isolation, NetError,
-    PendingResponse, Priority, RequestBody, RequestHead, Response, ResponseBody, ResponseHead,
-    TabId, TimeoutPhase,
+    AddressFamily, Alpn, BodyWriter, CertificateProblem, ClassOfService, ErrorCode, Fault,
+    Isolation, NetError, PendingResponse, Priority, RequestBody, RequestHead, Response,
+    ResponseBody, ResponseHead, Route, TabId, TimeoutPhase,
 };
 pub use verifier::{AcceptAnyCertificate, RootVerifier};

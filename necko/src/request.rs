@@ -2,7 +2,8 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use transaction::{
-    ClassOfService, ConnectionInfo, Isolation, NetError, Priority, RequestBody, RequestHead,
+    AddressFamily, Alpn, ClassOfService, ConnectionInfo, Isolation, NetError, Priority,
+    RequestBody, RequestHead, Route,
 };
 use url::Url;
 
@@ -24,6 +25,9 @@ pub struct Request {
     priority: Priority,
     isolation: Isolation,
     class: ClassOfService,
+    version: Alpn,
+    address_family: AddressFamily,
+    route: Option<Route>,
 }
 
 impl Request {
@@ -54,6 +58,9 @@ impl Request {
             priority: Priority::default(),
             isolation: Isolation::default(),
             class: ClassOfService::default(),
+            version: Alpn::default(),
+            address_family: AddressFamily::default(),
+            route: None,
         })
     }
 
@@ -68,6 +75,9 @@ impl Request {
             priority: self.priority,
             isolation: self.isolation.clone(),
             class: self.class,
+            version: self.version,
+            address_family: self.address_family,
+            route: self.route.clone(),
         })
     }
 
@@ -121,6 +131,28 @@ impl Request {
         self
     }
 
+    /// Says over which version of HTTP it goes: HTTP/3 unless this says otherwise.
+    #[must_use]
+    pub fn version(mut self, version: Alpn) -> Self {
+        self.version = version;
+        self
+    }
+
+    /// Uses the host's addresses of one family alone.
+    #[must_use]
+    pub fn address_family(mut self, family: AddressFamily) -> Self {
+        self.address_family = family;
+        self
+    }
+
+    /// Connects to another host than the URL's, which must prove to be the URL's. It goes before the
+    /// handler's [`routes`](crate::Settings::routes).
+    #[must_use]
+    pub fn route(mut self, route: Route) -> Self {
+        self.route = Some(route);
+        self
+    }
+
     /// The method.
     pub fn method(&self) -> &Method {
         &self.method
@@ -170,6 +202,9 @@ impl Request {
         let host = host.trim_start_matches('[').trim_end_matches(']');
         let mut info = ConnectionInfo::new(host, self.url.port_or_known_default().unwrap_or(443));
         info.isolation = self.isolation.clone();
+        info.alpn = self.version;
+        info.address_family = self.address_family;
+        info.route.clone_from(&self.route);
         info
     }
 }
@@ -222,6 +257,20 @@ mod tests {
             Request::new(Method::GET, "https://[::1]:4433/").unwrap().into_parts().unwrap();
         assert_eq!(info.host(), "::1");
         assert_eq!(head.authority(), "[::1]:4433");
+    }
+
+    #[test]
+    fn how_to_connect_is_part_of_the_key() {
+        let route = Route { host: "other.test".into(), port: 1 };
+        let request = Request::new(Method::GET, "https://example.org/")
+            .unwrap()
+            .version(Alpn::Http11)
+            .address_family(AddressFamily::V6)
+            .route(route.clone());
+        let info = request.try_clone().unwrap().connection_info();
+        assert_eq!(info.alpn, Alpn::Http11);
+        assert_eq!(info.address_family, AddressFamily::V6);
+        assert_eq!(info.route, Some(route));
     }
 
     #[test]

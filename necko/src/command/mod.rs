@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   options, outputs, data, headers,      what the user        help       what --help adds
-//!   range, resolve                        wrote                exit_code  curl's numbers
+//!   range, connecting                     wrote                exit_code  curl's numbers
 //!   run        one call, from its options to its exit code     report     errors and the closing line
 //!   pool       many transfers, one after the other or at once  record     what one transfer came to
 //!   transfer   one request and its response                    write_out  the same for scripts (-w)
@@ -14,6 +14,7 @@
 //!   wait       blocking, with a deadline, until a signal
 //! ```
 
+mod connecting;
 mod data;
 mod exit_code;
 mod headers;
@@ -28,7 +29,6 @@ mod range;
 mod rate_limit;
 mod record;
 mod report;
-mod resolve;
 mod resume;
 mod run;
 mod signals;

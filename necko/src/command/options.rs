@@ -6,13 +6,13 @@ use clap::{Args, Parser, Subcommand};
 use http::Method;
 
 use super::{
+    connecting::Connecting,
     data::Data,
     headers::HeaderOption,
     help,
     outputs::Outputs,
     range::{ContinueAt, Ranges, parse_continue_at, parse_ranges},
     rate_limit::{self, LimitRate},
-    resolve::FixedAddress,
 };
 
 /// HTTP/3 from the command line, through the layers of Firefox's network stack.
@@ -106,9 +106,8 @@ pub(crate) struct Fetch {
     #[arg(short = 'k', long)]
     pub(crate) insecure: bool,
 
-    /// Use these addresses for HOST and PORT
-    #[arg(long, value_name = "HOST:PORT:ADDR[,ADDR]")]
-    pub(crate) resolve: Vec<FixedAddress>,
+    #[command(flatten)]
+    pub(crate) connecting: Connecting,
 
     /// Give up a transfer after this long
     #[arg(short, long, value_name = "SECONDS", value_parser = parse_max_time)]
@@ -121,14 +120,6 @@ pub(crate) struct Fetch {
     /// Example: necko fetch --limit-rate 500K -O https://example.org/a.iso
     #[arg(long, value_name = "RATE", value_parser = rate_limit::parse)]
     pub(crate) limit_rate: Option<LimitRate>,
-
-    /// Give up looking a name up, and connecting to an address of it, after this long each [default: 30]
-    #[arg(long, value_name = "SECONDS", value_parser = parse_seconds)]
-    pub(crate) connect_timeout: Option<Duration>,
-
-    /// End a connection after this much silence [default: 30]
-    #[arg(long, value_name = "SECONDS", value_parser = parse_seconds)]
-    pub(crate) idle_timeout: Option<Duration>,
 
     /// Fetch several URLs at once.
     ///
@@ -201,7 +192,7 @@ fn parse_max_time(text: &str) -> Result<MaxTime, String> {
     Ok(MaxTime((!duration.is_zero()).then_some(duration)))
 }
 
-fn parse_seconds(text: &str) -> Result<Duration, String> {
+pub(super) fn parse_seconds(text: &str) -> Result<Duration, String> {
     match seconds(text)? {
         Duration::ZERO => Err("must be more than 0".into()),
         duration => Ok(duration),

@@ -119,7 +119,7 @@ impl Transfer {
         let length = body.length();
         let request = request.body(body);
         if shared.options.verbose > 0 {
-            verbose::request(&request.head()?);
+            verbose::request(&request.head()?, shared.options.connecting.version());
         }
         let pending = shared.handler.fetch(request)?;
         let start =
@@ -205,7 +205,8 @@ impl Plan {
     }
 
     fn request(&self, options: &Fetch, resume: Option<&Resume>) -> Result<Request, Failure> {
-        let mut request = Request::new(self.method.clone(), self.url.as_str())?;
+        let request = Request::new(self.method.clone(), self.url.as_str())?;
+        let mut request = options.connecting.apply(request);
         for header in &options.headers {
             request = match header {
                 HeaderOption::Add(name, value) => request.header(name.as_str(), value)?,

@@ -7,6 +7,7 @@ mod broken_bodies;
 mod caddy;
 mod chromium;
 mod command;
+mod command_connecting;
 mod command_failures;
 mod command_files;
 mod command_options;

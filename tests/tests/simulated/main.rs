@@ -20,6 +20,7 @@ mod hostile;
 mod lifecycle;
 mod manager;
 mod manager_limits;
+mod option_texts;
 mod planted_leaks;
 mod racing;
 mod random;
