@@ -27,7 +27,6 @@ use crate::{
     coalescing::CoalescingTable,
     connection::{Aftermath, Ctx, Dial, HttpConnection, HttpConnectionFactory},
     entry::ConnectionEntry,
-    half_open::HalfOpen,
     limits::ConnectionLimits,
     resolver::Resolve,
     snapshot::{EntrySnapshot, Lifetime, Snapshot},
@@ -197,10 +196,8 @@ impl ConnectionMgr {
         let entries = self.entries.iter().map(|(info, entry)| EntrySnapshot {
             info: info.to_string(),
             pending: entry.pending.len(),
-            resolving: matches!(entry.half_open, HalfOpen::Resolving(_)),
-            joining: matches!(entry.half_open, HalfOpen::Joining(..)),
+            half_open: entry.half_open.state(),
             connecting: entry.connecting.len(),
-            racing: entry.half_open.is_racing(),
             coalesced: entry.coalesced.is_some(),
             connections: (entry.active.iter().map(|key| (*key, true, false)))
                 .chain(entry.idle.iter().map(|key| (*key, false, true)))

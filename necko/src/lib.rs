@@ -27,8 +27,8 @@ mod settings;
 mod verifier;
 
 pub use connection_mgr::{
-    ConnectionLimits, ConnectionSnapshot, EntrySnapshot, Lifetime, Resolve, Snapshot,
-    SystemResolver,
+    ConnectionLimits, ConnectionSnapshot, EntrySnapshot, HalfOpenState, Lifetime, Resolve,
+    Snapshot, SystemResolver,
 };
 pub use handler::HttpHandler;
 pub use http3_session::{

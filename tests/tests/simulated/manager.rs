@@ -126,11 +126,19 @@ fn a_verdict_on_joining_that_never_comes_is_not_waited_for() {
     let start = bench.elapsed();
     let mut fetch = bench.ask(Ask::get("/2").host(SIBLING));
     bench.run_until("its certificate is looked at", |client| {
-        client.call(|mgr, ctx| mgr.snapshot(ctx)).entries.iter().any(|entry| entry.resolving)
+        client
+            .call(|mgr, ctx| mgr.snapshot(ctx))
+            .entries
+            .iter()
+            .any(|entry| entry.half_open == connection_mgr::HalfOpenState::Resolving)
     });
     bench.network().job_delay(2 * SECOND);
     bench.run_until("the join waits", |client| {
-        client.call(|mgr, ctx| mgr.snapshot(ctx)).entries.iter().any(|entry| entry.joining)
+        client
+            .call(|mgr, ctx| mgr.snapshot(ctx))
+            .entries
+            .iter()
+            .any(|entry| entry.half_open == connection_mgr::HalfOpenState::Joining)
     });
     drop(bench.snapshot());
     bench.finish([&mut fetch]);
