@@ -4,7 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use http3_session::{StreamKey, VerificationError, VerificationRequest};
 use socket_transport::Context;
-use transaction::{ConnectionInfo, HttpTransaction, NetError, Restarts};
+use transaction::{ConnectTimings, ConnectionInfo, HttpTransaction, NetError, Restarts};
 
 use crate::{
     handle::ConnectionHandle,
@@ -146,6 +146,8 @@ pub struct Dial<'a> {
     pub retry_elsewhere: bool,
     /// How long it may take until it is connected.
     pub connect_timeout: Duration,
+    /// What came before: the look-up of the name. The connection adds the rest.
+    pub timings: ConnectTimings,
 }
 
 /// Makes connections of one kind.

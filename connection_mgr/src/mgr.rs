@@ -30,6 +30,7 @@ use crate::{
     resolver::Resolve,
     snapshot::{EntrySnapshot, Lifetime, Snapshot},
     target::{ConnectionKey, Event, Target},
+    time_limits::Watches,
 };
 
 /// What the front door plugs into a manager.
@@ -83,6 +84,8 @@ pub struct ConnectionMgr {
     pub(crate) waiting: BTreeMap<TransactionId, ConnectionInfo>,
     /// Entries that would make a connection but find no room, in the order of asking.
     pub(crate) starved: VecDeque<ConnectionInfo>,
+    /// Who has time limits.
+    watches: Watches,
     /// The tab in front.
     current_tab: TabId,
     pub(crate) handles: Rc<Cell<usize>>,
@@ -101,6 +104,7 @@ impl ConnectionMgr {
             coalescing: CoalescingTable::default(),
             waiting: BTreeMap::new(),
             starved: VecDeque::new(),
+            watches: Watches::default(),
             current_tab: TabId::default(),
             handles: Rc::default(),
             attempts: 0,
@@ -252,6 +256,7 @@ impl SocketHandler for ConnectionMgr {
                 self.with_connection(ctx, key, |connection, ctx| connection.on_timer(ctx));
             }
             Target::HalfOpen(attempt) => self.half_open_timed_out(ctx, attempt),
+            Target::TimeLimits => self.watches.look(ctx),
             _ => {}
         }
         self.after_callback(ctx);
@@ -270,6 +275,7 @@ impl SocketHandler for ConnectionMgr {
             }
             Target::Reclaim(key) => self.reclaim_connection(ctx, key),
             Target::Pending(id) => self.pending_wishes(ctx, id),
+            Target::TimeLimits => self.watches.forget_ended(ctx),
             Target::Connection(_) | Target::HalfOpen(_) => {}
         }
         self.after_callback(ctx);

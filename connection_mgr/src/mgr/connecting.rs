@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, net::SocketAddr, sync::Arc};
 
-use transaction::{AddressFamily, Alpn, ConnectionInfo, NetError, TimeoutPhase};
+use transaction::{AddressFamily, Alpn, ConnectTimings, ConnectionInfo, NetError, TimeoutPhase};
 
 use super::{ConnectionMgr, Registered};
 use crate::{
@@ -154,7 +154,8 @@ impl ConnectionMgr {
         let slot = self.connections.try_insert_with(|slot| {
             let key = ConnectionKey::new(slot);
             let connect_timeout = parts.limits.connect_timeout;
-            let dial = Dial { key, info, peer, retry_elsewhere, connect_timeout };
+            let timings = ConnectTimings::default();
+            let dial = Dial { key, info, peer, retry_elsewhere, connect_timeout, timings };
             let connection: Box<dyn HttpConnection> = match (info.alpn, &parts.others) {
                 (Alpn::Http3, _) => Box::new(HttpConnectionUdp::init(ctx, parts, &dial)?),
                 (Alpn::Http11, Some(others)) => others.connect(ctx, &dial)?,

@@ -149,6 +149,7 @@ impl ConnectionMgr {
                 registered.connection.shutdown(ctx);
             }
         }
+        self.watches.forget_ended(ctx);
         ctx.stop();
     }
 }
