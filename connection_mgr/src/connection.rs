@@ -4,7 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use http3_session::{StreamKey, VerificationError, VerificationRequest};
 use socket_transport::Context;
-use transaction::{ConnectionInfo, HttpTransaction, NetError, Restarts};
+use transaction::{ConnectTimings, ConnectionInfo, HttpTransaction, NetError, Restarts};
 
 use crate::{
     handle::ConnectionHandle,
@@ -144,6 +144,8 @@ pub struct Dial<'a> {
     pub peer: SocketAddr,
     /// How long it may take until it is connected.
     pub connect_timeout: Duration,
+    /// What came before: the look-up of the name. The connection adds the rest.
+    pub timings: ConnectTimings,
 }
 
 /// Makes connections of one kind.

@@ -85,6 +85,7 @@ impl HttpConnectionUdp {
         };
         let mut session = Http3Session::new(engine, dial.info.host(), peer);
         session.set_receive_windows(&parts.settings);
+        session.begin_timings(dial.timings, local, ctx.now());
         let connection = Self {
             key,
             peer,

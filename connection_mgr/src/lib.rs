@@ -46,6 +46,7 @@ mod pending;
 mod resolver;
 mod snapshot;
 mod target;
+mod time_limits;
 
 pub use connection::{Aftermath, Ctx, Dial, HttpConnection, HttpConnectionFactory};
 pub use handle::ConnectionHandle;

@@ -31,6 +31,7 @@ use crate::{
     resolver::Resolve,
     snapshot::{EntrySnapshot, Lifetime, Snapshot},
     target::{ConnectionKey, Event, Target},
+    time_limits::Watches,
 };
 
 /// What the front door plugs into a manager.
@@ -86,6 +87,8 @@ pub struct ConnectionMgr {
     pub(crate) starved: VecDeque<ConnectionInfo>,
     /// Which family is better tried last.
     slow_families: SlowFamilies,
+    /// Who has time limits.
+    watches: Watches,
     /// The tab in front.
     current_tab: TabId,
     pub(crate) handles: Rc<Cell<usize>>,
@@ -105,6 +108,7 @@ impl ConnectionMgr {
             waiting: BTreeMap::new(),
             starved: VecDeque::new(),
             slow_families: SlowFamilies::default(),
+            watches: Watches::default(),
             current_tab: TabId::default(),
             handles: Rc::default(),
             attempts: 0,
@@ -256,6 +260,7 @@ impl SocketHandler for ConnectionMgr {
                 self.with_connection(ctx, key, |connection, ctx| connection.on_timer(ctx));
             }
             Target::HalfOpen(attempt) => self.half_open_timed_out(ctx, attempt),
+            Target::TimeLimits => self.watches.look(ctx),
             _ => {}
         }
         self.after_callback(ctx);
@@ -274,6 +279,7 @@ impl SocketHandler for ConnectionMgr {
             }
             Target::Reclaim(key) => self.reclaim_connection(ctx, key),
             Target::Pending(id) => self.pending_wishes(ctx, id),
+            Target::TimeLimits => self.watches.forget_ended(ctx),
             Target::Connection(_) | Target::HalfOpen(_) => {}
         }
         self.after_callback(ctx);

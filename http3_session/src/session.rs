@@ -19,11 +19,12 @@ use socket_transport::{
 };
 use streams::Http3Stream;
 use transaction::{
-    BodyRead, HttpTransaction, NetError, Priority, Restarts, VerificationError,
+    BodyRead, ConnectTimings, HttpTransaction, NetError, Priority, Restarts, VerificationError,
     VerificationRequest, Wishes,
 };
 
 use crate::{
+    bootstrap::Bootstrap,
     close::failure_for,
     http3_conn::{CertificateVerdict, ConnStats, Http3Conn, Http3Settings},
     obscurity::{Obscurity, Windows},
@@ -109,6 +110,7 @@ pub(crate) struct Core {
     /// Reads for request bodies, at most one for each stream.
     pub(crate) body_reads: Vec<BodyRead>,
     pub(crate) peer: SocketAddr,
+    pub(crate) bootstrap: Bootstrap,
 }
 
 impl Core {
@@ -160,6 +162,7 @@ impl<H> Http3Session<H> {
             restarts: Vec::new(),
             body_reads: Vec::new(),
             peer,
+            bootstrap: Bootstrap::default(),
         };
         Self { engine, core, handle: None }
     }
@@ -177,6 +180,11 @@ impl<H> Http3Session<H> {
             before_head: settings.initial_max_stream_data,
             after_head: settings.max_stream_data.max(settings.initial_max_stream_data),
         });
+    }
+
+    /// Connecting begins now, on this socket. What came before is in `timings`.
+    pub fn begin_timings(&mut self, timings: ConnectTimings, local: SocketAddr, now: Instant) {
+        self.core.bootstrap.begin(timings, local, now);
     }
 
     /// Where the session stands.

@@ -95,7 +95,7 @@ pub enum Fault {
     Bug,
 }
 
-/// What a connection was doing when its time ran out.
+/// What a connection or a request was doing when its time ran out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TimeoutPhase {
     /// The name was looked up.
@@ -104,6 +104,19 @@ pub enum TimeoutPhase {
     Connect,
     /// Connected, but the peer fell silent for the idle timeout.
     Idle,
+    /// The request was sent, and no response began within its limit.
+    FirstByte,
+    /// The response began, and no more of it came within its limit.
+    Read,
+    /// The request was not done by its deadline, wherever it was.
+    Whole,
+}
+
+impl TimeoutPhase {
+    /// Whether a connection ran out of time; else one request did, by a limit of its own.
+    fn is_the_connections(self) -> bool {
+        matches!(self, Self::Resolve | Self::Connect | Self::Idle)
+    }
 }
 
 impl fmt::Display for TimeoutPhase {
@@ -112,6 +125,11 @@ impl fmt::Display for TimeoutPhase {
             Self::Resolve => "while looking up the name: the resolver did not answer",
             Self::Connect => "while connecting: the server did not answer",
             Self::Idle => "after the connection was made: the server fell silent",
+            Self::FirstByte => {
+                "while waiting for the response: the server did not begin it in time"
+            }
+            Self::Read => "while reading the response: no more of it came in time",
+            Self::Whole => "before the request was done",
         })
     }
 }
@@ -327,7 +345,8 @@ impl NetError {
     /// certificate is bad everywhere.
     pub fn is_about_the_address(&self) -> bool {
         match self {
-            Self::ConnectionRefused { .. } | Self::NetTimeout(_) | Self::NetReset { .. } => true,
+            Self::ConnectionRefused { .. } | Self::NetReset { .. } => true,
+            Self::NetTimeout(phase) => phase.is_the_connections(),
             // Without a network no address is better than another.
             Self::Socket { kind, .. } => *kind != io::ErrorKind::NetworkDown,
             _ => false,

@@ -19,6 +19,8 @@ use crate::{
     error::{Fault, NetError},
     exchange::{Exchange, Wishes},
     head::{RequestHead, ResponseHead},
+    time_limits::{TimeLimits, Watch},
+    timings::SharedTimings,
 };
 
 /// A transaction's number, for logs and for finding it in a queue. Unique within a handler.
@@ -104,6 +106,9 @@ pub struct HttpTransaction {
     just_misdirected: bool,
     /// The unused rest of the last segment of the pipe.
     segment: BytesMut,
+    limits: TimeLimits,
+    /// Kept until the exchange ends; its drop tells whoever watches the time.
+    watched: Option<Box<dyn Send>>,
 }
 
 /// Transactions that are to be dispatched again.
@@ -154,6 +159,8 @@ impl HttpTransaction {
             misdirected: false,
             just_misdirected: false,
             segment: BytesMut::new(),
+            limits: TimeLimits::default(),
+            watched: None,
         };
         (Box::new(transaction), PendingResponse::new(exchange))
     }
@@ -176,6 +183,26 @@ impl HttpTransaction {
     /// Says where it is to stand in the queue; to be called before it is submitted.
     pub fn set_class_of_service(&mut self, class: ClassOfService) {
         self.class = class;
+    }
+
+    /// Says how long it may take; to be called before it is submitted.
+    pub fn set_time_limits(&mut self, limits: TimeLimits) {
+        self.limits = limits;
+    }
+
+    /// What looks after its limits, if it has some; for the manager, which keeps it.
+    pub fn watch(&self) -> Option<Watch> {
+        Watch::new(Arc::downgrade(&self.exchange), self.limits)
+    }
+
+    /// Takes something into keeping that is dropped when the exchange ends.
+    pub fn set_watched(&mut self, until_the_end: Box<dyn Send>) {
+        self.watched = Some(until_the_end);
+    }
+
+    /// Where those who drive it record when what happened. (Restarts are recorded here.)
+    pub fn timings(&self) -> &SharedTimings {
+        self.exchange.timings()
     }
 
     /// Whether it is restarted because a server refused it as not meant for it: it is to go to a fresh
@@ -370,12 +397,15 @@ impl HttpTransaction {
 
     fn finish(&mut self, end: Result<(), NetError>) {
         self.progress.finished = true;
+        // Whoever cancels on its behalf need not know why.
+        let end = self.exchange.ended_early().map_or(end, Err);
         match &end {
             Ok(()) => self.discard_body(),
             Err(error) => self.body.close(error.clone()),
         }
         self.exchange.set_owner(None);
         self.exchange.finish(end);
+        self.watched = None;
     }
 
     /// The stream ended in good order: was that all?
@@ -437,6 +467,7 @@ impl HttpTransaction {
         self.attempts += 1;
         self.body.rewind();
         self.progress = Progress::default();
+        self.exchange.timings().restart();
         self.exchange.set_owner(None);
     }
 

@@ -154,6 +154,7 @@ impl ConnectionMgr {
                 registered.connection.shutdown(ctx, NetError::ShuttingDown);
             }
         }
+        self.watches.forget_ended(ctx);
         ctx.stop();
     }
 }
