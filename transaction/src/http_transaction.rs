@@ -10,7 +10,7 @@
 use std::{fmt, sync::Arc, task::Waker};
 
 use bytes::BytesMut;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, Method, header};
 
 use crate::{
     Alpn, ClassOfService, ConnectionInfo, RequestBody,
@@ -248,6 +248,11 @@ impl HttpTransaction {
         self.exchange.buffered() + self.body.buffered()
     }
 
+    /// How many bytes the request's body has, if that was known from the start.
+    pub fn body_length(&self) -> Option<u64> {
+        self.body.length()
+    }
+
     /// Bytes of the response's body that arrived in this attempt.
     pub fn body_received(&self) -> u64 {
         self.progress.body_received
@@ -320,7 +325,7 @@ impl HttpTransaction {
         if head.is_interim() {
             return self.note_interim_head(head);
         }
-        if let Some(error) = self.earlier.error_of(&head, self.progress.reused)
+        if let Some(error) = self.earlier.error_of(&head, &self.head, self.progress.reused)
             && self.verdict(&error) == Verdict::Restart
         {
             return Err(error);
@@ -483,6 +488,9 @@ impl HttpTransaction {
     fn restart(&mut self, error: &NetError) {
         log::debug!(target: "necko::transaction", "{} will be restarted", self.id);
         self.earlier.note(error);
+        if *error == NetError::ExpectationFailed {
+            self.head.remove(&header::EXPECT);
+        }
         self.info.alpn = next_protocol(self.info.alpn, error);
         self.attempts += 1;
         self.body.rewind();

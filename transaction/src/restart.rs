@@ -10,14 +10,15 @@
 //! | `H3_VERSION_FALLBACK`, of its stream or of its connection | yes, once | over HTTP/1.1 |
 //! | 421 | yes, once | a fresh connection of its own origin |
 //! | 408 over HTTP/3, or on a connection that had served before | yes, once | same key |
+//! | 417 | yes, once | same key, without `Expect` |
 //! | `EchRetry` | yes: there was no handshake | a fresh connection, with the server's configuration |
 //! | anything else | no | |
 //!
 //! 425, which concerns early data alone, has its place here as well.
 
-use http::{StatusCode, Version};
+use http::{StatusCode, Version, header};
 
-use crate::{Alpn, ErrorCode, NetError, ResponseHead};
+use crate::{Alpn, ErrorCode, NetError, RequestHead, ResponseHead};
 
 /// What an error says about the request that it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +39,7 @@ impl NetError {
             // The server did not act on it (RFC 9110 §15.5.20 and §15.5.9).
             | Self::MisdirectedRequest
             | Self::RequestTimeout
+            | Self::ExpectationFailed
             | Self::EchRetry(_) => Unserved::Yes,
             error if error.is_version_fallback() => Unserved::Yes,
             _ => Unserved::No,
@@ -75,8 +77,17 @@ impl Earlier {
 
     /// The error that a response stands for, if it is one that asks for the request once more and was not
     /// heard before.
-    pub(crate) fn error_of(&self, head: &ResponseHead, reused: bool) -> Option<NetError> {
+    pub(crate) fn error_of(
+        &self,
+        head: &ResponseHead,
+        request: &RequestHead,
+        reused: bool,
+    ) -> Option<NetError> {
         match head.status {
+            // It goes without one then, so this comes once.
+            StatusCode::EXPECTATION_FAILED if request.headers().contains_key(header::EXPECT) => {
+                Some(NetError::ExpectationFailed)
+            }
             StatusCode::MISDIRECTED_REQUEST if !self.misdirected => {
                 Some(NetError::MisdirectedRequest)
             }
