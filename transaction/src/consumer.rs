@@ -12,6 +12,7 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode, Version};
 
 use crate::{
+    early_data::EarlyData,
     error::NetError,
     exchange::Exchange,
     head::{Priority, ResponseHead},
@@ -108,6 +109,12 @@ impl Response {
     /// The header fields.
     pub fn headers(&self) -> &HeaderMap {
         &self.head.headers
+    }
+
+    /// What became of the request as early data (0-RTT): whether it was sent before the handshake was complete,
+    /// and whether the server took it.
+    pub fn early_data(&self) -> EarlyData {
+        self.body.exchange.0.early_data()
     }
 
     /// The body.

@@ -201,6 +201,10 @@ pub enum NetError {
     /// a second 421 is delivered as the response that it is.
     #[error("the server says that the request was not meant for it")]
     MisdirectedRequest,
+    /// 425: the server wants the request again when it knows that nobody replays it. Never delivered: the request
+    /// goes again when the handshake is complete, and a second 425 is delivered as the response that it is.
+    #[error("the server wants this request after the handshake, not in early data")]
+    TooEarly,
     /// `NS_ERROR_NET_PARTIAL_TRANSFER`: the response broke off. What arrived could be read.
     #[error("the response broke off after {received} bytes{}: {reason}", of(*expected))]
     PartialTransfer {
@@ -307,6 +311,7 @@ impl NetError {
             | Self::NetReset { .. } => Fault::Network,
             Self::NetInterrupt { .. }
             | Self::MisdirectedRequest
+            | Self::TooEarly
             | Self::PartialTransfer { .. }
             | Self::MalformedResponse(_)
             | Self::Http3Protocol { .. }

@@ -16,6 +16,7 @@ use crate::{
     ClassOfService, ConnectionInfo, RequestBody,
     body::{BodyRead, BodyReader, Next},
     consumer::PendingResponse,
+    early_data::EarlyData,
     error::{Fault, NetError},
     exchange::{Exchange, Wishes},
     head::{RequestHead, ResponseHead},
@@ -102,6 +103,10 @@ pub struct HttpTransaction {
     misdirected: bool,
     /// That was what ended the last attempt.
     just_misdirected: bool,
+    /// What became of it as early data.
+    early_data: EarlyData,
+    /// It may not be sent as early data (necko's `mDoNotTryEarlyData`).
+    not_early: bool,
     /// The unused rest of the last segment of the pipe.
     segment: BytesMut,
 }
@@ -153,6 +158,8 @@ impl HttpTransaction {
             attempts: 1,
             misdirected: false,
             just_misdirected: false,
+            early_data: EarlyData::NotTried,
+            not_early: false,
             segment: BytesMut::new(),
         };
         (Box::new(transaction), PendingResponse::new(exchange))
@@ -226,6 +233,58 @@ impl HttpTransaction {
         waiting <= LITTLE_LEFT && received - waiting.min(received) >= ENOUGH_TO_TELL
     }
 
+    // Early data (0-RTT).
+
+    /// Whether it may be sent before the handshake is complete: whoever records it then can have the server do
+    /// it twice, and if the server refuses it has to be sent again from its first byte (necko's `Do0RTT`).
+    pub fn may_go_early(&self) -> bool {
+        !self.not_early && self.head.method().is_safe() && self.body.is_repeatable()
+    }
+
+    /// Keeps it from being sent before the handshake is complete.
+    pub fn forbid_early_data(&mut self) {
+        self.not_early = true;
+    }
+
+    /// What became of it as early data.
+    pub fn early_data(&self) -> EarlyData {
+        self.early_data
+    }
+
+    /// It was sent before the handshake is complete.
+    pub fn sent_early(&mut self) {
+        self.early_data = EarlyData::Sent;
+    }
+
+    /// The server takes what was sent early.
+    pub fn early_data_accepted(&mut self) {
+        if self.early_data == EarlyData::Sent {
+            self.early_data = EarlyData::Accepted;
+        }
+    }
+
+    /// The server threw away what was sent early: everything begins anew, and nobody notices (necko's
+    /// `Finish0RTT`).
+    ///
+    /// # Errors
+    /// Part of a response was delivered already, from a server that can't have read the request.
+    pub fn early_data_rejected(&mut self) -> Result<(), NetError> {
+        if self.progress.received != Received::Nothing || !self.body.can_rewind() {
+            let reason = "the server refused early data that it had answered".into();
+            return Err(NetError::NetReset { reason });
+        }
+        self.early_data = EarlyData::Rejected;
+        self.body.rewind();
+        self.progress = Progress::default();
+        Ok(())
+    }
+
+    /// Whether it was tried before: a connection that is made for it had better be like those of old, in case
+    /// something new about them was the trouble (necko's `IS_RETRY`).
+    pub fn is_retry(&self) -> bool {
+        self.attempts > 1
+    }
+
     /// The head was handed to a connection: from now on only a safe request may go again.
     pub fn head_sent(&mut self) {
         self.progress.sent = true;
@@ -277,10 +336,13 @@ impl HttpTransaction {
         if head.status == StatusCode::MISDIRECTED_REQUEST && self.may_go_to_another_connection() {
             return Err(NetError::MisdirectedRequest);
         }
+        if head.status == StatusCode::TOO_EARLY && self.may_restart(&NetError::TooEarly) {
+            return Err(NetError::TooEarly);
+        }
         self.progress.body_expected =
             head.body_length(self.head.method()).map_err(NetError::MalformedResponse)?;
         self.progress.received = Received::Head;
-        self.exchange.deliver_head(head);
+        self.exchange.deliver_head(head, self.early_data);
         Ok(())
     }
 
@@ -352,6 +414,10 @@ impl HttpTransaction {
             Err(error) if self.may_restart(&error) => {
                 self.just_misdirected = error == NetError::MisdirectedRequest;
                 self.misdirected |= self.just_misdirected;
+                self.early_data = match error {
+                    NetError::TooEarly => EarlyData::TooEarly,
+                    _ => EarlyData::NotTried,
+                };
                 self.restart();
                 return Closed::Restart(self);
             }
@@ -423,6 +489,8 @@ impl HttpTransaction {
             NetError::NetReset { .. } => unseen && harmless,
             // The server did not act on it (RFC 9110 §15.5.20).
             NetError::MisdirectedRequest => unseen,
+            // Only for what was sent early (RFC 8470 §5.2), and that is sent early once.
+            NetError::TooEarly => unseen && self.early_data == EarlyData::Accepted,
             _ => false,
         }
     }
@@ -435,6 +503,7 @@ impl HttpTransaction {
     fn restart(&mut self) {
         log::debug!(target: "necko::transaction", "{} will be restarted", self.id);
         self.attempts += 1;
+        self.not_early = true;
         self.body.rewind();
         self.progress = Progress::default();
         self.exchange.set_owner(None);
