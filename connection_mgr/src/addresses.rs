@@ -6,7 +6,7 @@ use std::{
     time::Instant,
 };
 
-use transaction::{ConnectionInfo, NetError};
+use transaction::{ConnectTimings, ConnectionInfo, NetError};
 
 /// More than that many addresses of one name are not tried.
 const MAX_ADDRESSES: usize = 32;
@@ -38,6 +38,8 @@ pub(crate) struct Addresses {
     answered: bool,
     /// When a connection has to be there, whatever is tried for it.
     deadline: Option<Instant>,
+    /// What was done for the connection that is being made, and when.
+    timings: ConnectTimings,
 }
 
 impl Addresses {
@@ -46,7 +48,25 @@ impl Addresses {
     pub(crate) fn set(&mut self, addresses: Vec<SocketAddr>, slow: Option<Family>) {
         let untried = take_turns(addresses, slow);
         let proven = if untried.len() == 1 { untried.front().copied() } else { None };
-        *self = Self { untried, proven, deadline: self.deadline, ..Self::default() };
+        let (deadline, timings) = (self.deadline, self.timings);
+        *self = Self { untried, proven, deadline, timings, ..Self::default() };
+    }
+
+    /// The name is being looked up.
+    pub(crate) fn look_up_begins(&mut self, now: Instant) {
+        self.timings =
+            ConnectTimings { domain_lookup_start: Some(now), ..ConnectTimings::default() };
+    }
+
+    /// There is an answer.
+    pub(crate) fn look_up_ended(&mut self, now: Instant) {
+        self.timings.domain_lookup_end = Some(now);
+    }
+
+    /// An attempt begins; answers what was done before it for the same connection.
+    pub(crate) fn attempt_begins(&mut self, now: Instant) -> ConnectTimings {
+        self.timings.connect_start.get_or_insert(now);
+        self.timings
     }
 
     /// Says when a connection has to be there.
@@ -89,6 +109,7 @@ impl Addresses {
         self.proven = Some(peer);
         self.answered = true;
         self.deadline = None;
+        self.timings = ConnectTimings::default();
     }
 
     /// One has failed. Answers whether a new look-up may help: the address had answered before.

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use http3_session::{ResumptionToken, StreamKey, VerificationError, VerificationRequest};
 use socket_transport::Context;
-use transaction::{ConnectionInfo, HttpTransaction, NetError, Restarts};
+use transaction::{ConnectTimings, ConnectionInfo, HttpTransaction, NetError, Restarts};
 
 use crate::{
     handle::ConnectionHandle,
@@ -154,6 +154,8 @@ pub struct Dial<'a> {
     pub resumption_token: Option<ResumptionToken>,
     /// It is made for a request that failed before: nothing new is tried.
     pub is_retry: bool,
+    /// What came before: the look-up of the name. The connection adds the rest.
+    pub timings: ConnectTimings,
 }
 
 /// Makes connections of one kind.

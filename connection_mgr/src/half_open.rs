@@ -2,7 +2,7 @@
 
 use socket_transport::TimerKey;
 
-use crate::target::ConnectionKey;
+use crate::{snapshot::HalfOpenState, target::ConnectionKey};
 
 /// What an entry does to get a connection.
 ///
@@ -62,6 +62,16 @@ impl HalfOpen {
     /// Whether this attempt is under way.
     pub(crate) fn is_attempt(&self, number: u64) -> bool {
         self.attempt().is_some_and(|attempt| attempt.number == number)
+    }
+
+    /// For the snapshot.
+    pub(crate) fn state(&self) -> HalfOpenState {
+        match self {
+            Self::Idle => HalfOpenState::Idle,
+            Self::Resolving(_) => HalfOpenState::Resolving,
+            Self::Joining(..) => HalfOpenState::Joining,
+            Self::Racing(_) => HalfOpenState::Racing,
+        }
     }
 
     /// Whether another address will join the race.

@@ -90,6 +90,7 @@ impl HttpConnectionUdp {
         if dial.resumption_token.is_some() {
             session.resume(parts.settings.early_data);
         }
+        session.begin_timings(dial.timings, local, ctx.now());
         let connection = Self {
             key,
             peer,

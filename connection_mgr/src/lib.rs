@@ -46,6 +46,7 @@ mod pending;
 mod resolver;
 mod snapshot;
 mod target;
+mod time_limits;
 
 pub use connection::{Aftermath, Ctx, Dial, HttpConnection, HttpConnectionFactory};
 pub use handle::ConnectionHandle;
@@ -53,6 +54,6 @@ pub use http_connection_udp::HttpConnectionUdp;
 pub use limits::ConnectionLimits;
 pub use mgr::{ConnectionMgr, Parts};
 pub use resolver::{Resolve, SystemResolver};
-pub use snapshot::{ConnectionSnapshot, EntrySnapshot, Lifetime, Snapshot};
+pub use snapshot::{ConnectionSnapshot, EntrySnapshot, HalfOpenState, Lifetime, Snapshot};
 pub use target::{ConnectionKey, Event, Target};
 pub use transaction::ConnectionInfo;

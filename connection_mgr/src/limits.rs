@@ -22,7 +22,7 @@ pub struct ConnectionLimits {
 }
 
 /// Longer than anybody waits, and short enough for the clock's arithmetic.
-const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
+const LONGEST: Duration = Duration::from_hours(365 * 24);
 
 impl ConnectionLimits {
     /// The same with times that the clock can count.

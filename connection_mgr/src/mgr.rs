@@ -28,11 +28,11 @@ use crate::{
     coalescing::CoalescingTable,
     connection::{Aftermath, Ctx, Dial, HttpConnection, HttpConnectionFactory},
     entry::ConnectionEntry,
-    half_open::HalfOpen,
     limits::ConnectionLimits,
     resolver::Resolve,
     snapshot::{EntrySnapshot, Lifetime, Snapshot},
     target::{ConnectionKey, Event, Target},
+    time_limits::Watches,
 };
 
 /// What the front door plugs into a manager.
@@ -93,6 +93,8 @@ pub struct ConnectionMgr {
     slow_families: SlowFamilies,
     /// What earlier connections left.
     tokens: SslTokensCache,
+    /// Who has time limits.
+    watches: Watches,
     /// The tab in front.
     current_tab: TabId,
     pub(crate) handles: Rc<Cell<usize>>,
@@ -113,6 +115,7 @@ impl ConnectionMgr {
             starved: VecDeque::new(),
             slow_families: SlowFamilies::default(),
             tokens: SslTokensCache::default(),
+            watches: Watches::default(),
             current_tab: TabId::default(),
             handles: Rc::default(),
             attempts: 0,
@@ -212,10 +215,8 @@ impl ConnectionMgr {
         let entries = self.entries.iter().map(|(info, entry)| EntrySnapshot {
             info: info.to_string(),
             pending: entry.pending.len(),
-            resolving: matches!(entry.half_open, HalfOpen::Resolving(_)),
-            joining: matches!(entry.half_open, HalfOpen::Joining(..)),
+            half_open: entry.half_open.state(),
             connecting: entry.connecting.len(),
-            racing: entry.half_open.is_racing(),
             coalesced: entry.coalesced.is_some(),
             connections: (entry.active.iter().map(|key| (*key, true, false)))
                 .chain(entry.idle.iter().map(|key| (*key, false, true)))
@@ -275,6 +276,7 @@ impl SocketHandler for ConnectionMgr {
                 self.with_connection(ctx, key, |connection, ctx| connection.on_timer(ctx));
             }
             Target::HalfOpen(attempt) => self.half_open_timed_out(ctx, attempt),
+            Target::TimeLimits => self.watches.look(ctx),
             _ => {}
         }
         self.after_callback(ctx);
@@ -293,6 +295,7 @@ impl SocketHandler for ConnectionMgr {
             }
             Target::Reclaim(key) => self.reclaim_connection(ctx, key),
             Target::Pending(id) => self.pending_wishes(ctx, id),
+            Target::TimeLimits => self.watches.forget_ended(ctx),
             Target::Connection(_) | Target::HalfOpen(_) => {}
         }
         self.after_callback(ctx);

@@ -74,6 +74,20 @@ impl Snapshot {
     }
 }
 
+/// What an entry does to get a connection, beside what its connections do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HalfOpenState {
+    /// Nothing.
+    Idle,
+    /// Its name is being looked up.
+    Resolving,
+    /// A certificate is being verified, to join another host's connection.
+    Joining,
+    /// A connection is being made, and soon one to another address will be as well.
+    Racing,
+}
+
 /// One destination.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct EntrySnapshot {
@@ -81,14 +95,10 @@ pub struct EntrySnapshot {
     pub info: String,
     /// Requests that wait for a connection.
     pub pending: usize,
-    /// A name is being looked up.
-    pub resolving: bool,
-    /// A certificate is being verified, to join another host's connection.
-    pub joining: bool,
+    /// What it does to get a connection.
+    pub half_open: HalfOpenState,
     /// How many of its connections are being made: more than one, and they race.
     pub connecting: usize,
-    /// Another address will join the race.
-    pub racing: bool,
     /// It has joined another host's connection.
     pub coalesced: bool,
     /// Its connections: the active ones, the idle ones, the draining ones.
@@ -141,10 +151,8 @@ mod tests {
         EntrySnapshot {
             info: String::new(),
             pending: 2,
-            resolving: false,
-            joining: false,
+            half_open: HalfOpenState::Idle,
             connecting: 0,
-            racing: false,
             coalesced: false,
             connections: Vec::new(),
         }

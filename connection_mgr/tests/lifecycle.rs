@@ -172,7 +172,7 @@ fn m15_a_cancelled_request_in_the_queue_leaves_nothing_behind() {
     fixture.simulation.network().job_delay(10 * SECOND);
     let response = fixture.fetch("one.example");
     fixture.settle();
-    assert!(fixture.snapshot().entries[0].resolving);
+    assert!(fixture.snapshot().entries[0].half_open == connection_mgr::HalfOpenState::Resolving);
     drop(response);
     fixture.settle();
     assert!(fixture.snapshot().entries.is_empty());

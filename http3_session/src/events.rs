@@ -76,7 +76,10 @@ impl Turn<'_, '_> {
     fn header_ready(&mut self, stream: StreamId, head: ResponseHead, fin: bool) {
         self.core.obscurity.head(size_of_fields(&head.headers));
         let Some(key) = self.core.streams.find(stream) else { return };
+        let now = self.now();
         let Some(http3_stream) = self.core.streams.get_mut(key) else { return };
+        // Before the consumer sees it.
+        http3_stream.transaction().timings().response_start(now);
         match http3_stream.set_response_head(head, fin) {
             Ok(()) => self.read_stream(key),
             Err(error) => self.close_stream(key, Err(error)),
@@ -144,6 +147,8 @@ impl Turn<'_, '_> {
         step(Step::SessionConnected);
         self.core.state = SessionState::Connected;
         self.core.was_connected = true;
+        let now = self.now();
+        self.core.bootstrap.connected(&self.core.streams, now);
         // The server may allow more streams than it was remembered to.
         for queue in [Queue::QueuedStreams, Queue::WaitingForConnection] {
             self.core.streams.requeue(queue, Queue::ReadyForWrite);

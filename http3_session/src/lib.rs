@@ -59,6 +59,7 @@
 //! command that the session keeps until the next `send_data`. Necko lets such calls reach the engine
 //! directly and only forbids network progress; this is stricter.
 
+mod bootstrap;
 mod close;
 mod early;
 mod events;

@@ -26,11 +26,13 @@ use socket_transport::{
 };
 use streams::Http3Stream;
 use transaction::{
-    BodyRead, EarlyData, HttpTransaction, NetError, Priority, Restarts, VerificationError,
+    BodyRead, ConnectTimings, EarlyData, HttpTransaction, NetError, Priority, Restarts,
+    VerificationError,
     VerificationRequest, Wishes,
 };
 
 use crate::{
+    bootstrap::Bootstrap,
     close::{Failure, failure_for, is_about_resuming},
     http3_conn::{CertificateVerdict, ConnStats, Http3Conn, Http3Settings},
     obscurity::{Obscurity, Windows},
@@ -127,6 +129,7 @@ pub(crate) struct Core {
     /// Reads for request bodies, at most one for each stream.
     pub(crate) body_reads: Vec<BodyRead>,
     pub(crate) peer: SocketAddr,
+    pub(crate) bootstrap: Bootstrap,
 }
 
 impl Core {
@@ -182,6 +185,7 @@ impl<H> Http3Session<H> {
             restarts: Vec::new(),
             body_reads: Vec::new(),
             peer,
+            bootstrap: Bootstrap::default(),
         };
         Self { engine, core, handle: None }
     }
@@ -209,6 +213,11 @@ impl<H> Http3Session<H> {
             self.core.state = SessionState::ZeroRtt;
             self.core.early_data = EarlyData::Sent;
         }
+    }
+
+    /// Connecting begins now, on this socket. What came before is in `timings`.
+    pub fn begin_timings(&mut self, timings: ConnectTimings, local: SocketAddr, now: Instant) {
+        self.core.bootstrap.begin(timings, local, now);
     }
 
     /// Where the session stands.

@@ -195,7 +195,13 @@ impl<'t, 'io> Turn<'t, 'io> {
         let mut io = EngineIo::new(self.engine, now);
         let sent = stream.read_segments(&mut io);
         self.core.obscurity.sent(io.body_taken);
+        if io.body_taken > 0 {
+            stream.transaction().timings().active(now);
+        }
         self.core.body_reads.extend(stream.take_body_read());
+        if !had_id && stream.id().is_some() {
+            self.core.bootstrap.request_starts(key, stream, self.core.peer, now);
+        }
         if !had_id {
             if early && stream.id().is_some() {
                 stream.sent_early();
@@ -217,6 +223,9 @@ impl<'t, 'io> Turn<'t, 'io> {
         let before = stream.transaction().body_received();
         let received = stream.write_segments(&mut EngineIo::new(self.engine, now));
         let read = stream.transaction().body_received().saturating_sub(before);
+        if read > 0 {
+            stream.transaction().timings().active(now);
+        }
         self.core.obscurity.read(read);
         self.core.streams.set_paused(key, received == Ok(Received::PipeFull));
         match received {
@@ -239,6 +248,7 @@ impl<'t, 'io> Turn<'t, 'io> {
         if result.is_err() {
             self.core.obscurity.cut_short(stream.has_head());
         }
+        stream.transaction().timings().response_end(now);
         let closed = stream.close(&mut EngineIo::new(self.engine, now), result);
         if let Closed::Restart(transaction) = closed {
             self.core.restarts.push(transaction);
@@ -250,6 +260,7 @@ impl<'t, 'io> Turn<'t, 'io> {
         let Some(stream) = self.core.streams.remove(key) else { return };
         step(Step::CloseStream);
         self.core.obscurity.cut_short(stream.has_head());
+        stream.transaction().timings().response_end(now);
         stream.abort(&mut EngineIo::new(self.engine, now), NetError::Aborted);
     }
 

@@ -12,7 +12,7 @@ use std::{
 use connection_mgr::{ConnectionMgr, Event, Parts, Snapshot, Target};
 use http::Method;
 use neqo_glue::NeqoHttp3ConnFactory;
-use socket_transport::{Limits, Network, Poster, Refused, SocketTransportService};
+use socket_transport::{Clock, Limits, Network, Poster, Refused, SocketTransportService};
 use transaction::{HttpTransaction, NetError, PendingResponse, TabId, TransactionId};
 
 use crate::{request::Request, routes::Routes, settings::Settings};
@@ -63,11 +63,13 @@ impl HttpHandler {
     /// The request can't be sent as it is, too many wait already, or the handler is shut down.
     pub fn fetch(&self, request: Request) -> Result<PendingResponse, NetError> {
         let class = request.class_of_service();
+        let limits = request.time_limits(Clock::system().now());
         let (mut info, head, body) = request.into_parts()?;
         self.routes.apply(&mut info);
         let id = TransactionId(self.next_id.fetch_add(1, Ordering::Relaxed));
         let (mut transaction, response) = HttpTransaction::new(id, info, head, body);
         transaction.set_class_of_service(class);
+        transaction.set_time_limits(limits);
         self.submit(Event::NewTransaction(transaction))?;
         Ok(response)
     }

@@ -27,8 +27,8 @@ mod settings;
 mod verifier;
 
 pub use connection_mgr::{
-    ConnectionLimits, ConnectionSnapshot, EntrySnapshot, Lifetime, Resolve, Snapshot,
-    SystemResolver,
+    ConnectionLimits, ConnectionSnapshot, EntrySnapshot, HalfOpenState, Lifetime, Resolve,
+    Snapshot, SystemResolver,
 };
 pub use handler::HttpHandler;
 pub use http3_session::{
@@ -40,8 +40,8 @@ pub use resolver::{FixedAddresses, ResolveRule};
 pub use routes::{ConnectTo, Routes};
 pub use settings::{Settings, Verification};
 pub use transaction::{
-    AddressFamily, Alpn, BodyWriter, CertificateProblem, ClassOfService, ErrorCode, Fault,
-    Isolation, NetError, PendingResponse, Priority, RequestBody, RequestHead, Response,
-    ResponseBody, ResponseHead, Route, TabId, TimeoutPhase,
+    AddressFamily, Alpn, BodyWriter, Canceller, CertificateProblem, ClassOfService, ConnectTimings,
+    ErrorCode, Fault, Isolation, NetError, PendingResponse, Priority, RequestBody, RequestHead,
+    Response, ResponseBody, ResponseHead, Route, SharedTimings, TabId, TimeoutPhase, Timings,
 };
 pub use verifier::{AcceptAnyCertificate, RootVerifier};

@@ -1,9 +1,11 @@
 //! Requests, from a URL.
 
+use std::time::{Duration, Instant};
+
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use transaction::{
     AddressFamily, Alpn, ClassOfService, ConnectionInfo, Isolation, NetError, Priority,
-    RequestBody, RequestHead, Route,
+    RequestBody, RequestHead, Route, TimeLimits,
 };
 use url::Url;
 
@@ -28,6 +30,15 @@ pub struct Request {
     version: Alpn,
     address_family: AddressFamily,
     route: Option<Route>,
+    limits: Limits,
+}
+
+/// How long it may take; counted from when it is fetched.
+#[derive(Debug, Clone, Copy, Default)]
+struct Limits {
+    whole: Option<Duration>,
+    first_byte: Option<Duration>,
+    read: Option<Duration>,
 }
 
 impl Request {
@@ -61,6 +72,7 @@ impl Request {
             version: Alpn::default(),
             address_family: AddressFamily::default(),
             route: None,
+            limits: Limits::default(),
         })
     }
 
@@ -78,6 +90,7 @@ impl Request {
             version: self.version,
             address_family: self.address_family,
             route: self.route.clone(),
+            limits: self.limits,
         })
     }
 
@@ -153,6 +166,30 @@ impl Request {
         self
     }
 
+    /// Ends it when all of it takes longer than this: looking the name up, connecting, waiting, sending,
+    /// and receiving to the last byte, with all redirects that are followed.
+    #[must_use]
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.limits.whole = Some(limit);
+        self
+    }
+
+    /// Ends it when the response does not begin in this time, counted from the last byte of the request
+    /// that could be sent. (Connecting has a limit of its own, the handler's.)
+    #[must_use]
+    pub fn first_byte_timeout(mut self, limit: Duration) -> Self {
+        self.limits.first_byte = Some(limit);
+        self
+    }
+
+    /// Ends it when the response has begun and no more of it comes for so long. A consumer that does not
+    /// read what is there may be as slow as it likes.
+    #[must_use]
+    pub fn read_timeout(mut self, limit: Duration) -> Self {
+        self.limits.read = Some(limit);
+        self
+    }
+
     /// The method.
     pub fn method(&self) -> &Method {
         &self.method
@@ -189,6 +226,13 @@ impl Request {
     /// What goes to the connection manager.
     pub(crate) fn into_parts(self) -> Result<(ConnectionInfo, RequestHead, RequestBody), NetError> {
         Ok((self.connection_info(), self.head()?, self.body))
+    }
+
+    /// Its time limits, when it is fetched now.
+    pub(crate) fn time_limits(&self, now: Instant) -> TimeLimits {
+        let Limits { whole, first_byte, read } = self.limits;
+        // A limit that no clock reaches is none.
+        TimeLimits { deadline: whole.and_then(|limit| now.checked_add(limit)), first_byte, read }
     }
 
     /// Where it stands in the queue.

@@ -12,10 +12,12 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode, Version};
 
 use crate::{
+    canceller::Canceller,
     early_data::EarlyData,
     error::NetError,
     exchange::Exchange,
     head::{Priority, ResponseHead},
+    timings::{SharedTimings, Timings},
     witness::Witness,
 };
 
@@ -50,6 +52,20 @@ impl PendingResponse {
         if let Some(exchange) = &self.exchange {
             exchange.0.set_priority(priority);
         }
+    }
+
+    pub(crate) fn exchange(&self) -> Option<&Arc<Exchange>> {
+        self.exchange.as_ref().map(|exchange| &exchange.0)
+    }
+
+    /// What cancels it from elsewhere.
+    pub fn canceller(&self) -> Canceller {
+        self.exchange().map(Canceller::of).unwrap_or_default()
+    }
+
+    /// When what happened, now and later: it outlives this, and tells of failures too.
+    pub fn timings(&self) -> SharedTimings {
+        self.exchange().map(|exchange| exchange.timings().clone()).unwrap_or_default()
     }
 
     /// A witness of the response's pipe; none after the response was taken.
@@ -115,6 +131,16 @@ impl Response {
     /// and whether the server took it.
     pub fn early_data(&self) -> EarlyData {
         self.body.exchange.0.early_data()
+    }
+
+    /// When what happened so far.
+    pub fn timings(&self) -> Timings {
+        self.body.timings()
+    }
+
+    /// What cancels the rest from elsewhere.
+    pub fn canceller(&self) -> Canceller {
+        self.body.canceller()
     }
 
     /// The body.
@@ -194,6 +220,16 @@ impl ResponseBody {
     /// Changes how urgent the rest is, by `PRIORITY_UPDATE` (RFC 9218).
     pub fn set_priority(&self, priority: Priority) {
         self.exchange.0.set_priority(priority);
+    }
+
+    /// When what happened so far: all of it, after the end was read.
+    pub fn timings(&self) -> Timings {
+        self.exchange.0.timings().get()
+    }
+
+    /// What cancels the rest from elsewhere.
+    pub fn canceller(&self) -> Canceller {
+        Canceller::of(&self.exchange.0)
     }
 
     /// The fields that came behind the body, once: none before the body was read to its end. (The engine

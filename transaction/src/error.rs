@@ -4,6 +4,8 @@ use std::{fmt, io, net::SocketAddr};
 
 use thiserror::Error;
 
+use crate::ech::EchConfigList;
+
 /// An HTTP/3 or QUIC application error code (RFC 9114 §8.1), at most 62 bits wide.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ErrorCode(u64);
@@ -95,7 +97,7 @@ pub enum Fault {
     Bug,
 }
 
-/// What a connection was doing when its time ran out.
+/// What a connection or a request was doing when its time ran out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TimeoutPhase {
     /// The name was looked up.
@@ -104,6 +106,19 @@ pub enum TimeoutPhase {
     Connect,
     /// Connected, but the peer fell silent for the idle timeout.
     Idle,
+    /// The request was sent, and no response began within its limit.
+    FirstByte,
+    /// The response began, and no more of it came within its limit.
+    Read,
+    /// The request was not done by its deadline, wherever it was.
+    Whole,
+}
+
+impl TimeoutPhase {
+    /// Whether a connection ran out of time; else one request did, by a limit of its own.
+    fn is_the_connections(self) -> bool {
+        matches!(self, Self::Resolve | Self::Connect | Self::Idle)
+    }
 }
 
 impl fmt::Display for TimeoutPhase {
@@ -112,6 +127,11 @@ impl fmt::Display for TimeoutPhase {
             Self::Resolve => "while looking up the name: the resolver did not answer",
             Self::Connect => "while connecting: the server did not answer",
             Self::Idle => "after the connection was made: the server fell silent",
+            Self::FirstByte => {
+                "while waiting for the response: the server did not begin it in time"
+            }
+            Self::Read => "while reading the response: no more of it came in time",
+            Self::Whole => "before the request was done",
         })
     }
 }
@@ -205,6 +225,25 @@ pub enum NetError {
     /// goes again when the handshake is complete, and a second 425 is delivered as the response that it is.
     #[error("the server wants this request after the handshake, not in early data")]
     TooEarly,
+    /// 408: the server waited too long for the request. Never delivered: the request goes again, and a
+    /// second 408 is delivered as the response that it is.
+    #[error("the server did not wait for the whole request")]
+    RequestTimeout,
+    /// The server could not decrypt the hello, and proved that it may say so. Never delivered: what was to go
+    /// goes on a fresh connection with the configuration that the server gave, or without ECH if it gave none.
+    #[error("the server wants another ECH configuration, or none")]
+    EchRetry(Option<EchConfigList>),
+    /// ECH was tried and refused, and there is no other way to try it (curl's `CURLE_ECH_REQUIRED`).
+    #[error("{host} refused Encrypted Client Hello: {reason}")]
+    EchRejected {
+        /// Whom the request was for.
+        host: String,
+        /// Why it was not tried again.
+        reason: &'static str,
+    },
+    /// The request could have gone again, but bytes of its body have left that can't be had a second time.
+    #[error("{0}; the request could go again, but its body can't be sent a second time")]
+    BodyNotRewindable(Box<NetError>),
     /// `NS_ERROR_NET_PARTIAL_TRANSFER`: the response broke off. What arrived could be read.
     #[error("the response broke off after {received} bytes{}: {reason}", of(*expected))]
     PartialTransfer {
@@ -312,6 +351,9 @@ impl NetError {
             Self::NetInterrupt { .. }
             | Self::MisdirectedRequest
             | Self::TooEarly
+            | Self::RequestTimeout
+            | Self::EchRetry(_)
+            | Self::EchRejected { .. }
             | Self::PartialTransfer { .. }
             | Self::MalformedResponse(_)
             | Self::Http3Protocol { .. }
@@ -325,6 +367,7 @@ impl NetError {
             | Self::RequestBody(_) => Fault::Local,
             Self::InvalidUrl(_) | Self::InvalidRequest(_) => Fault::Misuse,
             Self::Internal(_) => Fault::Bug,
+            Self::BodyNotRewindable(error) => error.fault(),
         }
     }
 
@@ -332,7 +375,8 @@ impl NetError {
     /// certificate is bad everywhere.
     pub fn is_about_the_address(&self) -> bool {
         match self {
-            Self::ConnectionRefused { .. } | Self::NetTimeout(_) | Self::NetReset { .. } => true,
+            Self::ConnectionRefused { .. } | Self::NetReset { .. } => true,
+            Self::NetTimeout(phase) => phase.is_the_connections(),
             // Without a network no address is better than another.
             Self::Socket { kind, .. } => *kind != io::ErrorKind::NetworkDown,
             _ => false,

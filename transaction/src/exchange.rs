@@ -21,6 +21,7 @@ use crate::{
     error::NetError,
     head::{Priority, ResponseHead},
     pipe::{Pipe, Read},
+    timings::SharedTimings,
 };
 
 /// What the consumer wants of the socket thread; each is a bit, so wishing twice is wishing once.
@@ -53,6 +54,19 @@ enum Head {
     Failed(NetError),
 }
 
+/// What the consumer, and whoever watches the time, waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// The final head of the response.
+    HeadAwaited,
+    /// More of its body; what came was read.
+    BodyAwaited,
+    /// Nothing: there is something to read.
+    ConsumerIsSlow,
+    /// Nothing: it has ended.
+    Over,
+}
+
 #[derive(Debug)]
 struct State {
     head: Head,
@@ -66,6 +80,8 @@ struct State {
     consumer: Option<Waker>,
     /// The consumer dropped its end.
     abandoned: bool,
+    /// Why it was ended from this side, before its end.
+    ended_early: Option<NetError>,
 }
 
 /// The shared part of a transaction. Any thread.
@@ -76,6 +92,7 @@ pub(crate) struct Exchange {
     wishes: AtomicU8,
     /// Wakes whatever owns the transaction on the socket thread.
     owner: Mutex<Option<Waker>>,
+    timings: SharedTimings,
 }
 
 impl Exchange {
@@ -90,14 +107,64 @@ impl Exchange {
                 priority: Priority::default(),
                 consumer: None,
                 abandoned: false,
+                ended_early: None,
             }),
             changed: Condvar::new(),
             wishes: AtomicU8::new(0),
             owner: Mutex::new(None),
+            timings: SharedTimings::default(),
         })
     }
 
+    /// When what happened.
+    pub(crate) fn timings(&self) -> &SharedTimings {
+        &self.timings
+    }
+
+    /// How far it is.
+    pub(crate) fn standing(&self) -> Standing {
+        let state = self.state.lock();
+        if state.pipe.has_ended() {
+            Standing::Over
+        } else if let Head::Awaited = state.head {
+            Standing::HeadAwaited
+        } else if state.pipe.buffered() == 0 {
+            Standing::BodyAwaited
+        } else {
+            Standing::ConsumerIsSlow
+        }
+    }
+
+    /// Ends it with `error`, unless it has ended: the consumer is told now, and whoever owns the transaction
+    /// cancels it. What arrived stays readable, except for one who cancelled.
+    pub(crate) fn end_early(&self, error: NetError) {
+        let mut ended = false;
+        self.change(|state| {
+            if state.pipe.has_ended() {
+                return;
+            }
+            ended = true;
+            if let Head::Awaited = state.head {
+                state.head = Head::Failed(error.clone());
+            }
+            state.early_hints.clear();
+            if error == NetError::Aborted {
+                state.pipe.discard();
+            }
+            state.pipe.finish(Err(error.clone()));
+            state.ended_early = Some(error);
+        });
+        if ended {
+            self.wish(Wishes::CANCEL);
+        }
+    }
+
     // The socket thread's side.
+
+    /// Why it was ended from this side, if it was.
+    pub(crate) fn ended_early(&self) -> Option<NetError> {
+        self.state.lock().ended_early.clone()
+    }
 
     /// Names who is to be woken when the consumer wishes something; at once if it has.
     pub(crate) fn set_owner(&self, waker: Option<Waker>) {

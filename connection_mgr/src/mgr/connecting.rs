@@ -78,6 +78,7 @@ impl ConnectionMgr {
         if let Some(entry) = self.entries.get_mut(info) {
             entry.half_open = HalfOpen::Resolving(attempt);
             entry.addresses.set_deadline(Some(deadline));
+            entry.addresses.look_up_begins(ctx.now());
         }
         let (resolver, poster) = (Arc::clone(&self.parts.resolver), ctx.poster().clone());
         let info = info.clone();
@@ -102,6 +103,7 @@ impl ConnectionMgr {
             Ok(addresses) => {
                 let slow = self.slow_families.get(info);
                 if let Some(entry) = self.entries.get_mut(info) {
+                    entry.addresses.look_up_ended(ctx.now());
                     entry.addresses.set(addresses, slow);
                 }
                 if self.begin_to_join(ctx, info) {
@@ -170,10 +172,16 @@ impl ConnectionMgr {
         let connect_timeout = self.time_for_attempt(ctx, info);
         let resumption_token = self.take_token(ctx, info);
         let is_retry = self.entries.get(info).is_some_and(|entry| entry.pending.has_retry());
+        let timings = self
+            .entries
+            .get_mut(info)
+            .map(|entry| entry.addresses.attempt_begins(ctx.now()))
+            .unwrap_or_default();
         let parts = &self.parts;
         let slot = self.connections.try_insert_with(|slot| {
             let key = ConnectionKey::new(slot);
-            let dial = Dial { key, info, peer, connect_timeout, resumption_token, is_retry };
+            let dial =
+                Dial { key, info, peer, connect_timeout, resumption_token, is_retry, timings };
             let connection: Box<dyn HttpConnection> = match (info.alpn, &parts.others) {
                 (Alpn::Http3, _) => Box::new(HttpConnectionUdp::init(ctx, parts, &dial)?),
                 (Alpn::Http11, Some(others)) => others.connect(ctx, &dial)?,

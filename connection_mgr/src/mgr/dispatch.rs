@@ -14,12 +14,14 @@ impl ConnectionMgr {
     pub(super) fn process_new_transaction(
         &mut self,
         ctx: &mut Ctx<'_>,
-        transaction: Box<HttpTransaction>,
+        mut transaction: Box<HttpTransaction>,
     ) {
+        transaction.timings().queued(ctx.now());
         if self.shutting_down {
             transaction.fail(NetError::ShuttingDown);
             return;
         }
+        self.watches.add(ctx, &mut transaction);
         let info = transaction.connection_info().clone();
         self.enqueue(ctx, transaction);
         self.process_pending_queue(ctx, &info);

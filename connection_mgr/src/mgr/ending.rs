@@ -157,6 +157,7 @@ impl ConnectionMgr {
                 self.keep_tokens(ctx, &registered.info, tokens);
             }
         }
+        self.watches.forget_ended(ctx);
         ctx.stop();
     }
 }

@@ -21,12 +21,9 @@ use crate::{addresses::Family, connection::Ctx, half_open::HalfOpen, target::Con
 impl ConnectionMgr {
     /// If an attempt is under way and there are more addresses, the next will join it after a while.
     pub(super) fn race(&mut self, ctx: &mut Ctx<'_>, info: &ConnectionInfo) {
-        let more = |entry: &&crate::entry::ConnectionEntry| {
-            entry.half_open.is_idle()
-                && entry.addresses.has_untried()
-                && !entry.connecting.is_empty()
-        };
-        if self.entries.get(info).filter(more).is_none() {
+        let Some(entry) = self.entries.get(info) else { return };
+        let more = entry.addresses.has_untried() && !entry.connecting.is_empty();
+        if !more || !entry.half_open.is_idle() {
             return;
         }
         let attempt = self.new_attempt(ctx, self.parts.limits.attempt_delay);

@@ -162,7 +162,9 @@ fn m10_an_entry_is_forgotten_with_the_last_thing_in_it_and_not_before() {
     let mut machine = Machine::new(2);
     machine.job_delay(5 * SECOND);
     let mut response = machine.get("a.example");
-    assert!(machine.entry("a.example").unwrap().resolving);
+    assert!(
+        machine.entry("a.example").unwrap().half_open == connection_mgr::HalfOpenState::Resolving
+    );
     machine.run_for(5 * SECOND);
     machine.connected(0);
     machine.answer(0, 0);
@@ -222,7 +224,7 @@ fn m15_the_last_one_that_is_cancelled_ends_the_look_up_and_the_others_don_t() {
     drop(first);
     machine.settle();
     let entry = machine.entry("a.example").unwrap();
-    assert!(entry.resolving && entry.pending == 1);
+    assert!(entry.half_open == connection_mgr::HalfOpenState::Resolving && entry.pending == 1);
     drop(second);
     machine.settle();
     let snapshot = machine.snapshot();

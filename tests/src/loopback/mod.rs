@@ -3,6 +3,7 @@
 //! ```text
 //!   ServerProcess   necko-server (quiche)      NeckoCommand   necko (neqo)
 //!   QuinnServer     h3 on quinn, in process    QuinnClient    the same, as a client
+//!   Http1Server     HTTP/1.1 over rustls, in process: what the test says
 //!   Caddy           Debian's caddy (quic-go)   Chromium       Debian's chromium
 //! ```
 //!
@@ -22,6 +23,7 @@ mod certificates;
 mod chromium;
 mod client;
 mod dead_port;
+mod http1_server;
 mod necko_command;
 pub mod pattern;
 mod peers;
@@ -40,6 +42,7 @@ pub use certificates::{Identity, TestCa};
 pub use chromium::Chromium;
 pub use client::{Client, fetch, read_to_end, wait_until_empty};
 pub use dead_port::DeadPort;
+pub use http1_server::{Http1Connection, Http1Server, ReceivedRequest, tls};
 pub use necko_command::{Finished, NeckoCommand, RunningNecko};
 pub use peers::{ipv6_loopback, skip};
 pub use process::Process;

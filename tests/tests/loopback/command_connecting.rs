@@ -19,7 +19,7 @@ fn connect_to_goes_elsewhere_and_asks_for_the_same() {
         NeckoCommand::fetch_trusting(&ca.file()).args(rules)
     };
     let rule = format!("a.example:443:127.0.0.1:{port}");
-    let finished = command(&[rule.clone()]).arg("https://a.example/headers").run();
+    let finished = command(std::slice::from_ref(&rule)).arg("https://a.example/headers").run();
     let seen = String::from_utf8(finished.expect_success().stdout).unwrap();
     assert!(seen.starts_with("GET https://a.example/headers\n"), "{seen}");
     // The first rule that fits counts, and empty parts fit all.

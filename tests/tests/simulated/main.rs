@@ -29,6 +29,8 @@ mod scripted_engine;
 mod slow_readers;
 mod stream_ends;
 mod streaming;
+mod time_limits;
+mod timings;
 mod uploading;
 mod uploads;
 mod weather;

@@ -1,6 +1,6 @@
 //! What holds at every moment at which nothing is about to happen.
 
-use connection_mgr::Snapshot;
+use connection_mgr::{HalfOpenState, Snapshot};
 use http3_session::SessionState;
 
 use crate::simulated::Bench;
@@ -24,11 +24,8 @@ pub(super) fn check(bench: &mut Bench, responses: usize, writers: usize) {
     assert_eq!((snapshot.handles, holding), (open, open), "handles and sessions: {snapshot:#?}");
     assert_eq!(service.sockets, open, "sockets and sessions: {snapshot:#?}");
     assert_eq!(bench.sockets().len(), open, "bound sockets and sessions: {snapshot:#?}");
-    let half_open = snapshot
-        .entries
-        .iter()
-        .filter(|entry| entry.resolving || entry.joining || entry.racing)
-        .count();
+    let half_open =
+        snapshot.entries.iter().filter(|entry| entry.half_open != HalfOpenState::Idle).count();
     assert_eq!(service.timers, open + half_open, "timers and who has one: {snapshot:#?}");
     assert_eq!(service.posted_events, 0, "nothing has time to wait: {snapshot:#?}");
     let transactions = bench.transactions();
