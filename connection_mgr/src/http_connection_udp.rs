@@ -316,7 +316,10 @@ impl HttpConnection for HttpConnectionUdp {
             connected,
             draining: self.was_connected && !session.can_reuse() || failed,
             // Another try that begins anew may do better at the same address.
-            failed_to_connect: session.error().filter(|_| failed && !session.failed_to_resume()).cloned(),
+            failed_to_connect: session
+                .error()
+                .filter(|_| failed && !session.failed_to_resume())
+                .cloned(),
             // Its handle says when nothing is left.
             ended: false,
             restarts: session.take_restarts(),

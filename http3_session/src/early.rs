@@ -10,10 +10,7 @@ use socket_transport::walk::{Step, step};
 use transaction::EarlyData;
 
 use crate::{
-    session::SessionState,
-    ssl_tokens_cache::ResumptionToken,
-    stream_table::Queue,
-    turn::Turn,
+    session::SessionState, ssl_tokens_cache::ResumptionToken, stream_table::Queue, turn::Turn,
 };
 
 /// A server gives out a few tokens; more of them between two looks are of no use.

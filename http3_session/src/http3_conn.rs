@@ -21,10 +21,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::ssl_tokens_cache::ResumptionToken;
 use http::{HeaderMap, StatusCode};
 use socket_transport::{ReceivedDatagrams, SendBatch};
 use streams::StreamId;
-use crate::ssl_tokens_cache::ResumptionToken;
 use transaction::{CertificateProblem, ErrorCode, NetError, Priority, RequestHead};
 
 /// What an engine answers to [`Http3Conn::process_output`].

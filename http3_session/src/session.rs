@@ -27,8 +27,7 @@ use socket_transport::{
 use streams::Http3Stream;
 use transaction::{
     BodyRead, ConnectTimings, EarlyData, HttpTransaction, NetError, Priority, Restarts,
-    VerificationError,
-    VerificationRequest, Wishes,
+    VerificationError, VerificationRequest, Wishes,
 };
 
 use crate::{
@@ -209,7 +208,8 @@ impl<H> Http3Session<H> {
     /// allows it, the session is in [`SessionState::ZeroRtt`] from now on.
     pub fn resume(&mut self, early_data: bool) {
         self.core.tried_to_resume = true;
-        if early_data && self.core.state == SessionState::Initializing && self.engine.is_zero_rtt() {
+        if early_data && self.core.state == SessionState::Initializing && self.engine.is_zero_rtt()
+        {
             self.core.state = SessionState::ZeroRtt;
             self.core.early_data = EarlyData::Sent;
         }

@@ -11,7 +11,14 @@ use neqo_http3::{Error, Http3Client, Http3State};
 use socket_transport::{Ecn, ReceivedDatagrams, SendBatch};
 use transaction::{ErrorCode, Priority, RequestHead};
 
-use crate::{certificate, events::{self, Events}, headers, input::PathKey, output::Outlet, tls_names};
+use crate::{
+    certificate,
+    events::{self, Events},
+    headers,
+    input::PathKey,
+    output::Outlet,
+    tls_names,
+};
 
 /// A longer reason phrase would be cut by neqo, perhaps inside a character.
 const MAX_REASON: usize = 200;

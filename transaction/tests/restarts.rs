@@ -33,7 +33,8 @@ fn spent() -> (Box<HttpTransaction>, PendingResponse, BodyWriter) {
     writer.write_all(b"once").unwrap();
     transaction.head_sent();
     let mut taken = 0;
-    let first = |bytes: &[u8]| Ok(if std::mem::take(&mut taken) == 0 { bytes.len().min(1) } else { 0 });
+    let first =
+        |bytes: &[u8]| Ok(if std::mem::take(&mut taken) == 0 { bytes.len().min(1) } else { 0 });
     transaction.read_segments(first).unwrap();
     (transaction, response, writer)
 }
@@ -114,7 +115,8 @@ fn t3_a_request_that_can_not_go_again_for_its_body_alone_says_so() {
 
 #[test]
 fn h3_version_fallback_goes_over_http_1_1_once_whatever_the_method() {
-    let errors = [interrupt(ErrorCode::VERSION_FALLBACK), closed_by_peer(ErrorCode::VERSION_FALLBACK)];
+    let errors =
+        [interrupt(ErrorCode::VERSION_FALLBACK), closed_by_peer(ErrorCode::VERSION_FALLBACK)];
     for error in errors {
         let (transaction, response) = sent(Method::POST);
         let before = transaction.connection_info().clone();

@@ -1,7 +1,7 @@
 use std::time::UNIX_EPOCH;
 
 use proptest::prelude::*;
-use transaction::{Alpn, AddressFamily};
+use transaction::{AddressFamily, Alpn};
 
 use super::*;
 
@@ -197,7 +197,8 @@ fn private_tokens_and_those_of_a_nameless_policy_are_not_written() {
 #[test]
 fn what_is_not_such_a_file_is_refused_for_the_right_reason() {
     let now = now();
-    let read = |bytes: &[u8]| SslTokensCache::from_bytes(bytes, now, wall()).map(|cache| cache.len());
+    let read =
+        |bytes: &[u8]| SslTokensCache::from_bytes(bytes, now, wall()).map(|cache| cache.len());
     let bytes = filled(now).to_bytes(now, wall());
     assert_eq!(read(&bytes), Ok(2));
     assert_eq!(read(b""), Err(TokensFileError::Foreign));

@@ -196,7 +196,17 @@ impl Fetch {
         let (timings, canceller) = (response.timings(), response.canceller());
         let (stage, rest) = (Stage::Waiting(response), Bytes::new());
         let early_data = EarlyData::NotTried;
-        Self { path, stage, head: None, early_data, trailers: None, arrived, rest, timings, canceller }
+        Self {
+            path,
+            stage,
+            head: None,
+            early_data,
+            trailers: None,
+            arrived,
+            rest,
+            timings,
+            canceller,
+        }
     }
 
     /// A witness of its pipe, while no head was taken.
