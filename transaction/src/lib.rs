@@ -41,7 +41,7 @@ pub use canceller::Canceller;
 pub use class_of_service::{ClassOfService, TabId};
 pub use connection_info::{AddressFamily, Alpn, ConnectionInfo, Isolation, Route};
 pub use consumer::{PendingResponse, Response, ResponseBody};
-pub use error::{CertificateProblem, ErrorCode, Fault, NetError, TimeoutPhase};
+pub use error::{CertificateProblem, ErrorCode, Fault, NetError, RedirectProblem, TimeoutPhase};
 pub use exchange::Wishes;
 pub use head::{InvalidRequest, Priority, RequestHead, ResponseHead};
 pub use http_transaction::{
