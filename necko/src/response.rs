@@ -135,7 +135,7 @@ impl ResponseBody {
 
     /// The next piece of at most `wanted` bytes, or the end; registers the task if there is neither.
     pub(crate) fn poll_chunk(&mut self, wanted: usize, cx: &mut Context<'_>) -> Poll<Chunk> {
-        self.next(wanted, |source| source.poll_chunk(CHUNK.min(wanted), cx))
+        self.next(wanted, |source| source.poll_chunk(CHUNK, cx))
     }
 
     /// The next piece of the body, `None` at its end.

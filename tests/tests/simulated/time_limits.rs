@@ -110,6 +110,21 @@ fn a_first_byte_that_does_not_come_ends_that_request_and_no_other() {
 }
 
 #[test]
+fn an_application_that_is_slow_with_its_body_has_the_time_it_takes() {
+    let (mut bench, server) = Bench::with_server(12);
+    let (mut writer, body) = RequestBody::pipe(None);
+    let limits = TimeLimits { first_byte: Some(2 * SECOND), ..TimeLimits::default() };
+    let ask = Ask::new(Method::POST, "/post").limits(limits);
+    let mut fetch = bench.ask_with(ask, Some(body));
+    bench.run_for(10 * SECOND);
+    assert_eq!(server.look(|server| server.requests.len()), 1);
+    writer.try_send(&mut bytes::Bytes::from_static(b"late")).unwrap();
+    writer.finish();
+    bench.finish([&mut fetch]);
+    assert_eq!(fetch.header("x-data-received-length"), Some("4"));
+}
+
+#[test]
 fn silence_within_a_response_ends_it_but_not_a_consumer_that_is_slow() {
     let (mut bench, _server) = Bench::with_server(7);
     let limits = TimeLimits { read: Some(2 * SECOND), ..TimeLimits::default() };
