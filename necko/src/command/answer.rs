@@ -24,7 +24,7 @@ pub(crate) fn wait_for_response(
     record: &mut Record,
 ) -> Result<Response, Failure> {
     let mut told = Ok(());
-    let waited = waiter.wait(poll_fn(|context| {
+    let outcome = waiter.wait(poll_fn(|context| {
         let polled = Pin::new(&mut pending).poll(context);
         let redirects = match &polled {
             Poll::Ready(Ok(response)) => response.redirects(),
@@ -40,7 +40,7 @@ pub(crate) fn wait_for_response(
     }));
     record.timings = pending.timings().get();
     record.connections += u64::from(record.timings.connect.connect_start.is_some());
-    let response = waited??;
+    let response = outcome??;
     told?;
     response.url().clone_into(&mut record.url_effective);
     tell_response(&response, shared, record)?;

@@ -37,9 +37,9 @@ impl SpeedGuard {
     pub(crate) fn look(&mut self, now: Instant, moved: u64) -> Result<Duration, Failure> {
         let pause = (self.limit.time / LOOKS).max(Duration::from_millis(1));
         if let Some((last, _)) = self.looks.back() {
-            let since = now.saturating_duration_since(*last);
-            if since < pause {
-                return Ok(pause - since);
+            let left = pause.saturating_sub(now.saturating_duration_since(*last));
+            if !left.is_zero() {
+                return Ok(left);
             }
         }
         // The last look that is old enough is what is compared with.

@@ -87,10 +87,10 @@ impl Transfer {
         record.begun = Some(waiter.begun());
         record.failure = self.attempt(shared, waiter, &mut record).err();
         record.time_total = waiter.elapsed();
-        if let Some(write_out) = &shared.write_out {
-            if let Err(failure) = shared.progress.aside(|| write_out.write(&record)) {
-                record.failure.get_or_insert(failure);
-            }
+        if let Some(write_out) = &shared.write_out
+            && let Err(failure) = shared.progress.aside(|| write_out.write(&record))
+        {
+            record.failure.get_or_insert(failure);
         }
         record
     }
