@@ -172,7 +172,10 @@ pub struct ResponseBody {
 
 impl ResponseBody {
     /// The next piece of at most `wanted` bytes, or the end; registers the task if there is neither.
-    pub(crate) fn poll_chunk(
+    ///
+    /// # Errors
+    /// As [`chunk`](Self::chunk).
+    pub fn poll_chunk(
         &mut self,
         wanted: usize,
         cx: &mut Context<'_>,
@@ -185,7 +188,7 @@ impl ResponseBody {
 }
 
 /// The most that one chunk holds.
-pub(crate) const CHUNK: usize = 64 * 1024;
+pub const CHUNK: usize = 64 * 1024;
 
 impl ResponseBody {
     /// The next piece of the body, `None` at its end.
@@ -261,7 +264,8 @@ impl io::Read for ResponseBody {
     }
 }
 
-pub(crate) fn into_io(error: NetError) -> io::Error {
+/// As a reader tells of it.
+pub fn into_io(error: NetError) -> io::Error {
     let kind = match &error {
         NetError::PartialTransfer { .. } => io::ErrorKind::UnexpectedEof,
         NetError::NetTimeout(_) => io::ErrorKind::TimedOut,

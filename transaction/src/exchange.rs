@@ -7,7 +7,7 @@ use std::{
     collections::VecDeque,
     sync::{
         Arc,
-        atomic::{AtomicU8, Ordering},
+        atomic::{AtomicBool, AtomicU8, Ordering},
     },
     task::{Poll, Waker},
 };
@@ -57,6 +57,8 @@ enum Head {
 /// What the consumer, and whoever watches the time, waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Standing {
+    /// The rest of the request's body, which is the application's to give.
+    RequestAwaited,
     /// The final head of the response.
     HeadAwaited,
     /// More of its body; what came was read.
@@ -93,6 +95,8 @@ pub(crate) struct Exchange {
     /// Wakes whatever owns the transaction on the socket thread.
     owner: Mutex<Option<Waker>>,
     timings: SharedTimings,
+    /// The request's body has nothing for now.
+    body_waits: AtomicBool,
 }
 
 impl Exchange {
@@ -113,6 +117,7 @@ impl Exchange {
             wishes: AtomicU8::new(0),
             owner: Mutex::new(None),
             timings: SharedTimings::default(),
+            body_waits: AtomicBool::new(false),
         })
     }
 
@@ -127,7 +132,8 @@ impl Exchange {
         if state.pipe.has_ended() {
             Standing::Over
         } else if let Head::Awaited = state.head {
-            Standing::HeadAwaited
+            let waits = self.body_waits.load(Ordering::Relaxed);
+            if waits { Standing::RequestAwaited } else { Standing::HeadAwaited }
         } else if state.pipe.buffered() == 0 {
             Standing::BodyAwaited
         } else {
@@ -160,6 +166,11 @@ impl Exchange {
     }
 
     // The socket thread's side.
+
+    /// Whether the application, or a worker, is slow with the request's body.
+    pub(crate) fn set_body_waits(&self, waits: bool) {
+        self.body_waits.store(waits, Ordering::Relaxed);
+    }
 
     /// Why it was ended from this side, if it was.
     pub(crate) fn ended_early(&self) -> Option<NetError> {

@@ -349,10 +349,14 @@ impl HttpTransaction {
         &mut self,
         mut send: impl FnMut(&[u8]) -> Result<usize, NetError>,
     ) -> Result<Sending, NetError> {
+        self.exchange.set_body_waits(false);
         loop {
             let taken = match self.body.next()? {
                 Next::Bytes(bytes) => send(bytes)?,
-                Next::Wait => return Ok(Sending::Wait),
+                Next::Wait => {
+                    self.exchange.set_body_waits(true);
+                    return Ok(Sending::Wait);
+                }
                 Next::End => return Ok(Sending::End),
             };
             if taken == 0 {

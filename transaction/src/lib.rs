@@ -46,7 +46,7 @@ pub use connection_info::{AddressFamily, Alpn, ConnectionInfo, Isolation, Route}
 pub use consumer::{PendingResponse, Response, ResponseBody};
 pub use early_data::EarlyData;
 pub use ech::{Ech, EchConfigList, InvalidEchConfig};
-pub use error::{CertificateProblem, ErrorCode, Fault, NetError, TimeoutPhase};
+pub use error::{CertificateProblem, ErrorCode, Fault, NetError, RedirectProblem, TimeoutPhase};
 pub use exchange::Wishes;
 pub use head::{InvalidRequest, Priority, RequestHead, ResponseHead};
 pub use http_transaction::{
