@@ -7,6 +7,7 @@ use socket_transport::Context;
 use transaction::{ConnectionInfo, HttpTransaction, NetError, Restarts};
 
 use crate::{
+    ech::DialEch,
     handle::ConnectionHandle,
     snapshot::ConnectionSnapshot,
     target::{ConnectionKey, Event, Target},
@@ -86,6 +87,11 @@ pub trait HttpConnection {
     /// Whether no request is on it.
     fn is_unused(&self) -> bool;
 
+    /// Whether its handshake is not done yet, so that nothing of a request has left.
+    fn is_connecting(&self) -> bool {
+        false
+    }
+
     /// Where it goes.
     fn peer(&self) -> SocketAddr;
 
@@ -146,6 +152,8 @@ pub struct Dial<'a> {
     pub retry_elsewhere: bool,
     /// How long it may take until it is connected.
     pub connect_timeout: Duration,
+    /// What its hello says about ECH.
+    pub ech: &'a DialEch,
 }
 
 /// Makes connections of one kind.

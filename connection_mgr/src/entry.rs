@@ -3,6 +3,7 @@
 use transaction::{Alpn, ConnectionInfo};
 
 use crate::{
+    ech::EchRetry,
     half_open::{HalfOpen, Untried},
     pending::PendingTransactionQueue,
     target::ConnectionKey,
@@ -26,6 +27,8 @@ pub(crate) struct ConnectionEntry {
     /// A connection is wanted although nobody waits for it yet: until there is one, whichever address it
     /// goes to.
     pub(crate) speculative: bool,
+    /// The server refused ECH; until a connection comes about, this counts instead.
+    pub(crate) ech_retry: Option<EchRetry>,
     /// It would make a connection, and stands in the line of those that wait for room.
     pub(crate) starved: bool,
 }

@@ -86,6 +86,7 @@ impl HttpConnectionUdp {
         let mut session = Http3Session::new(engine, dial.info.host(), peer);
         session.set_receive_windows(&parts.settings);
         session.set_retry_elsewhere(dial.retry_elsewhere);
+        session.set_ech_retry(dial.ech.is_retry);
         let connection = Self {
             key,
             peer,
@@ -325,6 +326,11 @@ impl HttpConnection for HttpConnectionUdp {
 
     fn is_unused(&self) -> bool {
         self.session.as_ref().is_none_or(Http3Session::is_unused)
+    }
+
+    fn is_connecting(&self) -> bool {
+        let state = self.session.as_ref().map(Http3Session::state);
+        state == Some(SessionState::Initializing)
     }
 
     fn peer(&self) -> SocketAddr {

@@ -35,6 +35,7 @@
 mod accounts;
 mod coalescing;
 mod connection;
+mod ech;
 mod entry;
 mod half_open;
 mod handle;
@@ -47,6 +48,7 @@ mod snapshot;
 mod target;
 
 pub use connection::{Aftermath, Ctx, Dial, HttpConnection, HttpConnectionFactory};
+pub use ech::DialEch;
 pub use handle::ConnectionHandle;
 pub use http_connection_udp::HttpConnectionUdp;
 pub use limits::ConnectionLimits;

@@ -2,6 +2,7 @@
 
 mod connecting;
 mod dispatch;
+mod ech;
 mod ending;
 mod joining;
 mod room;
@@ -24,6 +25,7 @@ use transaction::{ConnectionInfo, NetError, TabId, TransactionId};
 use crate::{
     coalescing::CoalescingTable,
     connection::{Aftermath, Ctx, Dial, HttpConnection, HttpConnectionFactory},
+    ech::EchConfigs,
     entry::ConnectionEntry,
     half_open::HalfOpen,
     limits::ConnectionLimits,
@@ -56,7 +58,8 @@ impl Parts {
         now: Instant,
     ) -> Result<Box<dyn Http3Conn>, NetError> {
         let (settings, host) = (self.settings.clone(), dial.info.host().to_owned());
-        let parameters = ConnectParameters { host, local, remote: dial.peer, settings };
+        let (remote, ech) = (dial.peer, dial.ech.ech.clone());
+        let parameters = ConnectParameters { host, local, remote, ech, settings };
         self.engines.connect(&parameters, now)
     }
 }
@@ -79,6 +82,7 @@ pub struct ConnectionMgr {
     pub(crate) entries: BTreeMap<ConnectionInfo, ConnectionEntry>,
     pub(crate) connections: Slots<Registered>,
     pub(crate) coalescing: CoalescingTable,
+    ech: EchConfigs,
     /// Where a waiting transaction waits, so that a cancel finds it.
     pub(crate) waiting: BTreeMap<TransactionId, ConnectionInfo>,
     /// Entries that would make a connection but find no room, in the order of asking.
@@ -99,6 +103,7 @@ impl ConnectionMgr {
             entries: BTreeMap::new(),
             connections: Slots::new(),
             coalescing: CoalescingTable::default(),
+            ech: EchConfigs::default(),
             waiting: BTreeMap::new(),
             starved: VecDeque::new(),
             current_tab: TabId::default(),
@@ -139,6 +144,7 @@ impl ConnectionMgr {
         // Whose queues have to be served; each once, in the order of keys.
         let mut concerned = BTreeSet::new();
         for transaction in aftermath.restarts {
+            let Some(transaction) = self.can_be_dialled(transaction) else { continue };
             // Not by an event: while one is on its way, the reclaim could find the entry empty and forget
             // it, and with it the addresses that were not tried.
             let info = transaction.connection_info().clone();
@@ -285,6 +291,7 @@ impl SocketHandler for ConnectionMgr {
             Event::CertificateVerified(key, verdict) => {
                 self.with_connection(ctx, key, |connection, _| connection.authenticated(verdict));
             }
+            Event::EchConfig { host, config } => self.ech_config_changed(ctx, &host, config),
             Event::SpeculativeConnect(info) => self.speculative_connect(ctx, &info),
             Event::CurrentTab(tab) => self.current_tab = tab,
             Event::ClosePersistentConnections => self.close_persistent_connections(ctx),

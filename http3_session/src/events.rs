@@ -62,7 +62,12 @@ impl Turn<'_, '_> {
             Http3Event::RequestsCreatable => {
                 self.core.streams.requeue(Queue::QueuedStreams, Queue::ReadyForWrite);
             }
-            Http3Event::AuthenticationNeeded => self.authentication_needed(),
+            Http3Event::AuthenticationNeeded => {
+                self.authentication_needed(self.core.host.clone());
+            }
+            Http3Event::EchFallbackAuthenticationNeeded { public_name } => {
+                self.ech_fallback_authentication_needed(public_name);
+            }
             Http3Event::GoawayReceived => self.goaway_received(),
             Http3Event::Connected => self.connected(),
             Http3Event::Closing(reason) => return self.closing(reason),
@@ -111,12 +116,22 @@ impl Turn<'_, '_> {
         }
     }
 
-    fn authentication_needed(&mut self) {
+    fn ech_fallback_authentication_needed(&mut self, public_name: String) {
+        if matches!(self.core.verification, Verification::NotAskedFor) {
+            log::debug!(
+                target: "necko::session",
+                "{}: ECH was refused; the server has to prove to be {public_name}", self.core.host
+            );
+            self.core.ech.claimed(&public_name);
+            self.authentication_needed(public_name);
+        }
+    }
+
+    fn authentication_needed(&mut self, host: String) {
         if !matches!(self.core.verification, Verification::NotAskedFor) {
             return;
         }
         let chain = self.engine.peer_certificates();
-        let host = self.core.host.clone();
         if chain.is_empty() {
             let problem = CertificateProblem::Missing;
             let missing = VerificationError { problem, detail: "no certificate".into() };
@@ -132,8 +147,17 @@ impl Turn<'_, '_> {
 
     fn connected(&mut self) {
         if self.core.state == SessionState::Initializing {
-            log::debug!(target: "necko::session", "{}: connected", self.core.host);
+            let stats = self.engine.stats();
+            log::debug!(
+                target: "necko::session",
+                "{}: connected ({}, {}, {})",
+                self.core.host,
+                stats.key_exchange,
+                stats.cipher,
+                if stats.ech_accepted { "ECH accepted" } else { "no ECH" },
+            );
             step(Step::SessionConnected);
+            self.core.ech.accepted = stats.ech_accepted;
             self.core.state = SessionState::Connected;
             self.core.was_connected = true;
             self.core.streams.requeue(Queue::WaitingForConnection, Queue::ReadyForWrite);
@@ -181,6 +205,7 @@ impl Turn<'_, '_> {
             }
             CloseReason::Transport { name, by_peer } => NetError::QuicTransport { name, by_peer },
             CloseReason::TlsAlert { alert, by_peer } => NetError::Tls { alert, by_peer },
+            CloseReason::EchRetry { config } => self.core.ech.retry(&self.core.host, config),
         }
     }
 }

@@ -24,7 +24,7 @@ use std::{
 use http::{HeaderMap, StatusCode};
 use socket_transport::{ReceivedDatagrams, SendBatch};
 use streams::StreamId;
-use transaction::{CertificateProblem, ErrorCode, NetError, Priority, RequestHead};
+use transaction::{CertificateProblem, Ech, ErrorCode, NetError, Priority, RequestHead};
 
 /// What an engine answers to [`Http3Conn::process_output`].
 ///
@@ -74,6 +74,12 @@ pub enum Http3Event {
     RequestsCreatable,
     /// The handshake waits for [`Http3Conn::authenticated`].
     AuthenticationNeeded,
+    /// The peer could not decrypt the hello. The handshake waits for [`Http3Conn::authenticated`], whether the
+    /// peer is `public_name`; whatever the answer, it fails then.
+    EchFallbackAuthenticationNeeded {
+        /// Who the peer must prove to be.
+        public_name: String,
+    },
     /// The peer will take no new requests. Streams that it will not serve were reset with
     /// [`ErrorCode::REQUEST_REJECTED`] before this event.
     GoawayReceived,
@@ -113,6 +119,12 @@ pub enum CloseReason {
         /// Whether the peer closed.
         by_peer: bool,
     },
+    /// The peer could not decrypt the hello, and proved to be the public name if
+    /// [`Http3Event::EchFallbackAuthenticationNeeded`] was answered with yes.
+    EchRetry {
+        /// The configurations to be used instead; empty if none.
+        config: Vec<u8>,
+    },
     /// A TLS alert.
     TlsAlert {
         /// Its number.
@@ -139,7 +151,7 @@ pub enum FetchError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StreamGone;
 
-/// The answer to [`Http3Event::AuthenticationNeeded`].
+/// The answer to [`Http3Event::AuthenticationNeeded`] and to [`Http3Event::EchFallbackAuthenticationNeeded`].
 pub type CertificateVerdict = Result<(), CertificateProblem>;
 
 /// One client connection of a QUIC and HTTP/3 engine.
@@ -194,7 +206,8 @@ pub trait Http3Conn {
     /// The peer's certificates in DER, its own first.
     fn peer_certificates(&self) -> Vec<Vec<u8>>;
 
-    /// Ends the wait of [`Http3Event::AuthenticationNeeded`]; a no-op when nothing waits.
+    /// Ends the wait of [`Http3Event::AuthenticationNeeded`] or
+    /// [`Http3Event::EchFallbackAuthenticationNeeded`]; a no-op when nothing waits.
     fn authenticated(&mut self, verdict: CertificateVerdict, now: Instant);
 
     /// Begins to close: `CONNECTION_CLOSE` leaves with the next output. A no-op when closing already.
@@ -223,6 +236,8 @@ pub struct ConnStats {
     pub key_exchange: String,
     /// The TLS cipher suite, by name; empty before the handshake.
     pub cipher: String,
+    /// Whether the server took the encrypted hello.
+    pub ech_accepted: bool,
 }
 
 /// What an engine is told to connect to, and how.
@@ -234,6 +249,8 @@ pub struct ConnectParameters {
     pub local: SocketAddr,
     /// Where they go.
     pub remote: SocketAddr,
+    /// What the hello says about ECH.
+    pub ech: Ech,
     /// Knobs.
     pub settings: Http3Settings,
 }
@@ -255,6 +272,8 @@ pub struct Http3Settings {
     pub max_stream_data: u64,
     /// Offer the post-quantum key exchange ML-KEM beside X25519.
     pub ml_kem: bool,
+    /// Send something random in place of ECH where no configuration is known (GREASE).
+    pub ech_grease: bool,
     /// Where to write a qlog file per connection.
     pub qlog_dir: Option<PathBuf>,
     /// Search for a larger datagram size than 1,280 bytes, up to this many.
@@ -269,6 +288,7 @@ impl Default for Http3Settings {
             initial_max_stream_data: 256 * 1024,
             max_stream_data: 10 * 1024 * 1024,
             ml_kem: true,
+            ech_grease: true,
             qlog_dir: None,
             max_datagram_size: None,
         }

@@ -60,6 +60,7 @@
 //! directly and only forbids network progress; this is stricter.
 
 mod close;
+mod ech;
 mod events;
 mod http3_conn;
 mod obscurity;
@@ -77,4 +78,6 @@ pub use outcome::{CloseCause, Outcome};
 pub use session::{Http3Session, SessionSnapshot, SessionState};
 pub use stream_table::StreamKey;
 pub use streams::StreamId;
-pub use transaction::{CertificateVerifier, VerificationError, VerificationRequest};
+pub use transaction::{
+    CertificateVerifier, Ech, EchConfigList, VerificationError, VerificationRequest,
+};

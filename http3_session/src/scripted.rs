@@ -22,7 +22,7 @@ use std::{
 
 use socket_transport::{Ecn, ReceivedDatagrams, SendBatch};
 use streams::StreamId;
-use transaction::{ErrorCode, NetError, Priority, RequestHead};
+use transaction::{Ech, ErrorCode, NetError, Priority, RequestHead};
 
 use crate::http3_conn::{
     CertificateVerdict, ConnStats, ConnectParameters, EngineOutput, FetchError, Http3Conn,
@@ -62,6 +62,8 @@ struct State {
     readable: BTreeMap<StreamId, (VecDeque<u8>, bool)>,
     datagrams: VecDeque<Vec<u8>>,
     accepted: u64,
+    ech: Ech,
+    ech_accepted: bool,
     chain: Vec<Vec<u8>>,
     callback: Option<Duration>,
     remote: SocketAddr,
@@ -84,6 +86,8 @@ impl Default for Script {
             readable: BTreeMap::new(),
             datagrams: VecDeque::new(),
             accepted: 0,
+            ech: Ech::default(),
+            ech_accepted: false,
             chain: vec![b"a certificate".to_vec()],
             callback: Some(Duration::from_secs(30)),
             remote: SocketAddr::from(([192, 0, 2, 1], 443)),
@@ -145,6 +149,16 @@ impl Script {
         self.0.borrow_mut().chain = chain;
     }
 
+    /// Lets the engine say that the peer took the encrypted hello.
+    pub fn accept_ech(&self) {
+        self.0.borrow_mut().ech_accepted = true;
+    }
+
+    /// What the engine was told about ECH when it was made.
+    pub fn ech(&self) -> Ech {
+        self.0.borrow().ech.clone()
+    }
+
     /// What the session asked of the engine since the last look.
     pub fn take_calls(&self) -> Vec<Call> {
         std::mem::take(&mut self.0.borrow_mut().calls)
@@ -183,6 +197,7 @@ impl Http3ConnFactory for ScriptedFactory {
         let script = self.scripts.borrow_mut().pop_front();
         let script = script.ok_or(NetError::Internal("the script has no more connections"))?;
         script.0.borrow_mut().remote = parameters.remote;
+        script.0.borrow_mut().ech = parameters.ech.clone();
         Ok(script.engine())
     }
 }
@@ -297,6 +312,7 @@ impl Http3Conn for ScriptedConn {
     }
 
     fn stats(&self) -> ConnStats {
-        ConnStats::default()
+        let ech_accepted = self.0.borrow().ech_accepted;
+        ConnStats { ech_accepted, ..ConnStats::default() }
     }
 }

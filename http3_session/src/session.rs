@@ -25,6 +25,7 @@ use transaction::{
 
 use crate::{
     close::failure_for,
+    ech::SessionEch,
     http3_conn::{CertificateVerdict, ConnStats, Http3Conn, Http3Settings},
     obscurity::{Obscurity, Windows},
     outcome::{CloseCause, Outcome},
@@ -105,6 +106,7 @@ pub(crate) struct Core {
     /// `send_data` is wanted (necko's `ResumeSend`).
     pub(crate) resume_send: bool,
     pub(crate) verification: Verification,
+    pub(crate) ech: SessionEch,
     pub(crate) restarts: Restarts,
     /// Reads for request bodies, at most one for each stream.
     pub(crate) body_reads: Vec<BodyRead>,
@@ -159,6 +161,7 @@ impl<H> Http3Session<H> {
             keep_alive: None,
             resume_send: true,
             verification: Verification::NotAskedFor,
+            ech: SessionEch::default(),
             restarts: Vec::new(),
             body_reads: Vec::new(),
             peer,
@@ -184,6 +187,12 @@ impl<H> Http3Session<H> {
     /// Says that a failure to connect is no reason to fail requests: there is another address.
     pub fn set_retry_elsewhere(&mut self, retry: bool) {
         self.retry_elsewhere = retry;
+    }
+
+    /// Says that this connection is made because the server refused ECH and gave another configuration, or
+    /// none: if it refuses again, that is the end of it.
+    pub fn set_ech_retry(&mut self, retry: bool) {
+        self.core.ech.is_retry = retry;
     }
 
     /// Where the session stands.
@@ -281,14 +290,10 @@ impl<H> Http3Session<H> {
         if self.core.state != SessionState::Initializing {
             return;
         }
-        let answer = match verdict {
-            Ok(()) => Ok(()),
-            Err(error) => {
-                let problem = error.problem;
-                self.core.error = Some(error.into_net_error(&self.core.host));
-                Err(problem)
-            }
-        };
+        let answer = verdict.as_ref().copied().map_err(|error| error.problem);
+        if let Err(error) = self.core.ech.verified(verdict, &self.core.host) {
+            self.core.error = Some(error);
+        }
         self.command(Command::Authenticated(answer));
     }
 
@@ -430,6 +435,7 @@ impl<H> Http3Session<H> {
             buffered: streams.iter().map(|stream| stream.transaction().buffered()).sum(),
             timer: self.deadline().is_some(),
             handle: self.handle.is_some(),
+            ech_accepted: self.core.ech.accepted,
         }
     }
 
@@ -460,4 +466,6 @@ pub struct SessionSnapshot {
     pub timer: bool,
     /// Whether it holds its connection's handle.
     pub handle: bool,
+    /// Whether the server took the encrypted hello.
+    pub ech_accepted: bool,
 }

@@ -13,7 +13,9 @@ use connection_mgr::{ConnectionMgr, Event, Parts, Snapshot, Target};
 use http::Method;
 use neqo_glue::NeqoHttp3ConnFactory;
 use socket_transport::{Limits, Network, Poster, Refused, SocketTransportService};
-use transaction::{HttpTransaction, NetError, PendingResponse, TabId, TransactionId};
+use transaction::{
+    EchConfigList, HttpTransaction, NetError, PendingResponse, TabId, TransactionId,
+};
 
 use crate::{request::Request, settings::Settings};
 
@@ -100,6 +102,19 @@ impl HttpHandler {
         self.submit(Event::SpeculativeConnect(request.connection_info()))
     }
 
+    /// Gives a host another ECH configuration, or takes it away. Connections to it that are in use go on; those
+    /// that are unused, or not made yet, close, and what waits connects with the new one.
+    ///
+    /// # Errors
+    /// The handler is shut down, or overloaded.
+    pub fn set_ech_config(
+        &self,
+        host: &str,
+        config: Option<EchConfigList>,
+    ) -> Result<(), NetError> {
+        self.submit(Event::EchConfig { host: host.to_owned(), config })
+    }
+
     /// Says which tab the user looks at: what waits for it goes first.
     ///
     /// # Errors
@@ -180,6 +195,9 @@ fn socket_thread(
         limits: settings.connections,
         others: None,
     });
+    for (host, config) in settings.ech_configs {
+        mgr.set_ech_config(&host, config);
+    }
     if started.send(Ok(service.poster())).is_ok()
         && let Err(error) = service.run(&mut mgr)
     {

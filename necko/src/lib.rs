@@ -37,8 +37,8 @@ pub use request::Request;
 pub use resolver::FixedAddresses;
 pub use settings::{Settings, Verification};
 pub use transaction::{
-    BodyWriter, CertificateProblem, ClassOfService, ErrorCode, Fault, Isolation, NetError,
-    PendingResponse, Priority, RequestBody, RequestHead, Response, ResponseBody, ResponseHead,
-    TabId, TimeoutPhase,
+    BodyWriter, CertificateProblem, ClassOfService, EchConfigList, ErrorCode, Fault,
+    InvalidEchConfig, Isolation, NetError, PendingResponse, Priority, RequestBody, RequestHead,
+    Response, ResponseBody, ResponseHead, TabId, TimeoutPhase,
 };
 pub use verifier::{AcceptAnyCertificate, RootVerifier};

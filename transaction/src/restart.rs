@@ -75,7 +75,7 @@ impl Earlier {
 
     /// The error that a response stands for, if it is one that asks for the request once more and was not
     /// heard before.
-    pub(crate) fn error_of(&self, head: &ResponseHead, reused: bool) -> Option<NetError> {
+    pub(crate) fn error_of(self, head: &ResponseHead, reused: bool) -> Option<NetError> {
         match head.status {
             StatusCode::MISDIRECTED_REQUEST if !self.misdirected => {
                 Some(NetError::MisdirectedRequest)

@@ -150,11 +150,12 @@ impl ConnectionMgr {
         peer: SocketAddr,
         retry_elsewhere: bool,
     ) -> Result<(), NetError> {
+        let ech = self.ech_for(info);
         let parts = &self.parts;
         let slot = self.connections.try_insert_with(|slot| {
             let key = ConnectionKey::new(slot);
             let connect_timeout = parts.limits.connect_timeout;
-            let dial = Dial { key, info, peer, retry_elsewhere, connect_timeout };
+            let dial = Dial { key, info, peer, retry_elsewhere, connect_timeout, ech: &ech };
             let connection: Box<dyn HttpConnection> = match (info.alpn, &parts.others) {
                 (Alpn::Http3, _) => Box::new(HttpConnectionUdp::init(ctx, parts, &dial)?),
                 (Alpn::Http11, Some(others)) => others.connect(ctx, &dial)?,
@@ -192,6 +193,7 @@ impl ConnectionMgr {
         {
             entry.speculative = false;
             entry.untried.clear();
+            entry.ech_retry = None;
             if info.alpn == Alpn::Http3 && registered.connection.can_activate() {
                 let address = registered.connection.peer().ip();
                 self.coalescing.insert(CoalescingKey::new(info, address), key);
@@ -202,6 +204,9 @@ impl ConnectionMgr {
     /// No connection came about. Who waited for it goes on to the next address, or fails as it failed.
     /// Without an error nobody wanted it any more.
     pub(super) fn connection_failed(&mut self, info: &ConnectionInfo, error: Option<&NetError>) {
+        if self.note_ech_retry(info, error) {
+            return;
+        }
         let Some(entry) = self.entries.get_mut(info) else { return };
         let Some(error) = error else {
             entry.speculative = false;

@@ -27,16 +27,18 @@ pub(crate) enum ExitCode {
     SendError = 55,
     ReceiveError = 56,
     Certificate = 60,
+    SendFailRewind = 65,
     CaCertFile = 77,
     Http3 = 95,
     Quic = 96,
+    EchRequired = 101,
     Interrupted = 130,
     Terminated = 143,
 }
 
 impl ExitCode {
     /// All of them, lowest first, in a few words.
-    pub(crate) const TABLE: [(Self, &'static str); 24] = [
+    pub(crate) const TABLE: [(Self, &'static str); 26] = [
         (Self::Success, "success"),
         (Self::UnsupportedProtocol, "the URL's protocol is not https"),
         (Self::FailedInit, "a mistake on the command line, or no start was possible"),
@@ -56,9 +58,11 @@ impl ExitCode {
         (Self::SendError, "sending to the network failed"),
         (Self::ReceiveError, "the server reset, closed, or answered malformed"),
         (Self::Certificate, "the server's certificate is not acceptable"),
+        (Self::SendFailRewind, "the request had to go again, but its data can't be had again"),
         (Self::CaCertFile, "the file of --cacert can't be used"),
         (Self::Http3, "an error of HTTP/3 or QPACK"),
         (Self::Quic, "an error of QUIC"),
+        (Self::EchRequired, "the server refused ECH, also as it wanted it"),
         (Self::Interrupted, "interrupted (SIGINT)"),
         (Self::Terminated, "terminated (SIGTERM)"),
     ];
@@ -78,6 +82,8 @@ impl ExitCode {
             NetError::NetTimeout(_) => Self::Timeout,
             NetError::Tls { .. } => Self::TlsHandshake,
             NetError::Certificate { .. } => Self::Certificate,
+            NetError::BodyNotRewindable(_) => Self::SendFailRewind,
+            NetError::EchRejected { .. } => Self::EchRequired,
             NetError::Http3Protocol { .. } => Self::Http3,
             NetError::QuicTransport { .. } => Self::Quic,
             NetError::NetReset { .. }
@@ -153,7 +159,9 @@ mod tests {
             by_peer: true,
             reason: String::new(),
         };
+        assert_eq!(code(NetError::BodyNotRewindable(Box::new(h3.clone()))), 65);
         assert_eq!(code(h3), 95);
+        assert_eq!(code(NetError::EchRejected { host: name(), reason: "" }), 101);
         assert_eq!(code(NetError::QuicTransport { name: String::new(), by_peer: true }), 96);
         let socket = |operation| NetError::Socket { operation, kind: io::ErrorKind::Other };
         assert_eq!(code(socket("opening a UDP socket")), 7);

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   options, outputs, data, headers,      what the user        help       what --help adds
-//!   range, resolve                        wrote                exit_code  curl's numbers
+//!   range, resolve, ech                   wrote                exit_code  curl's numbers
 //!   run        one call, from its options to its exit code     report     errors and the closing line
 //!   pool       many transfers, one after the other or at once  record     what one transfer came to
 //!   transfer   one request and its response                    write_out  the same for scripts (-w)
@@ -15,6 +15,7 @@
 //! ```
 
 mod data;
+mod ech;
 mod exit_code;
 mod headers;
 mod help;

@@ -7,6 +7,7 @@ use http::Method;
 
 use super::{
     data::Data,
+    ech::EchOption,
     headers::HeaderOption,
     help,
     outputs::Outputs,
@@ -105,6 +106,16 @@ pub(crate) struct Fetch {
     /// Accept any certificate: anybody can pretend to be the server
     #[arg(short = 'k', long)]
     pub(crate) insecure: bool,
+
+    /// Encrypt the name of the host: ecl:BASE64 is the ECH configuration of the URLs' hosts, as their HTTPS
+    /// records show it.
+    ///
+    /// Without it, and with 'grease', the handshake has something random in its place; with 'false' nothing.
+    /// A server that refuses the configuration and gives another one is asked once more, with that one.
+    ///
+    /// Example: necko fetch --ech ecl:AEX+DQBB... https://example.org/
+    #[arg(long, value_name = "false|grease|ecl:BASE64")]
+    pub(crate) ech: Option<EchOption>,
 
     /// Use these addresses for HOST and PORT
     #[arg(long, value_name = "HOST:PORT:ADDR[,ADDR]")]
