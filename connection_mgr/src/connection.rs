@@ -7,6 +7,7 @@ use socket_transport::Context;
 use transaction::{ConnectTimings, ConnectionInfo, HttpTransaction, NetError, Restarts};
 
 use crate::{
+    ech::DialEch,
     handle::ConnectionHandle,
     snapshot::ConnectionSnapshot,
     target::{ConnectionKey, Event, Target},
@@ -86,6 +87,11 @@ pub trait HttpConnection {
     /// Whether no request is on it.
     fn is_unused(&self) -> bool;
 
+    /// Whether its handshake is not done yet, so that nothing of a request has left.
+    fn is_connecting(&self) -> bool {
+        false
+    }
+
     /// Where it goes.
     fn peer(&self) -> SocketAddr;
 
@@ -156,6 +162,8 @@ pub struct Dial<'a> {
     pub is_retry: bool,
     /// What came before: the look-up of the name. The connection adds the rest.
     pub timings: ConnectTimings,
+    /// What its hello says about ECH.
+    pub ech: &'a DialEch,
 }
 
 /// Makes connections of one kind.

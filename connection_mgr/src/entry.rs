@@ -3,7 +3,7 @@
 use transaction::{Alpn, ConnectionInfo};
 
 use crate::{
-    addresses::Addresses, half_open::HalfOpen, pending::PendingTransactionQueue,
+    addresses::Addresses, ech::EchRetry, half_open::HalfOpen, pending::PendingTransactionQueue,
     target::ConnectionKey,
 };
 
@@ -28,6 +28,8 @@ pub(crate) struct ConnectionEntry {
     /// A connection is wanted although nobody waits for it yet: until there is one, whichever address it
     /// goes to.
     pub(crate) speculative: bool,
+    /// The server refused ECH; until a connection comes about, this counts instead.
+    pub(crate) ech_retry: Option<EchRetry>,
     /// It would make a connection, and stands in the line of those that wait for room.
     pub(crate) starved: bool,
 }

@@ -91,6 +91,7 @@ impl HttpConnectionUdp {
             session.resume(parts.settings.early_data);
         }
         session.begin_timings(dial.timings, local, ctx.now());
+        session.set_ech_retry(dial.ech.is_retry);
         let connection = Self {
             key,
             peer,
@@ -339,6 +340,11 @@ impl HttpConnection for HttpConnectionUdp {
 
     fn is_unused(&self) -> bool {
         self.session.as_ref().is_none_or(Http3Session::is_unused)
+    }
+
+    fn is_connecting(&self) -> bool {
+        let state = self.session.as_ref().map(Http3Session::state);
+        state == Some(SessionState::Initializing)
     }
 
     fn peer(&self) -> SocketAddr {

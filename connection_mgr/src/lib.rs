@@ -40,6 +40,7 @@ mod accounts;
 mod addresses;
 mod coalescing;
 mod connection;
+mod ech;
 mod entry;
 mod half_open;
 mod handle;
@@ -54,6 +55,7 @@ mod target;
 mod time_limits;
 
 pub use connection::{Aftermath, Ctx, Dial, HttpConnection, HttpConnectionFactory};
+pub use ech::DialEch;
 pub use handle::ConnectionHandle;
 pub use http_connection_tcp::{Http11ConnectionFactory, HttpConnectionTcp, TcpState};
 pub use http_connection_udp::HttpConnectionUdp;

@@ -2,6 +2,7 @@
 
 mod connecting;
 mod dispatch;
+mod ech;
 mod ending;
 mod joining;
 mod racing;
@@ -27,6 +28,7 @@ use crate::{
     addresses::SlowFamilies,
     coalescing::CoalescingTable,
     connection::{Aftermath, Ctx, Dial, HttpConnection, HttpConnectionFactory},
+    ech::EchConfigs,
     entry::ConnectionEntry,
     limits::ConnectionLimits,
     resolver::Resolve,
@@ -59,10 +61,10 @@ impl Parts {
         now: Instant,
     ) -> Result<Box<dyn Http3Conn>, NetError> {
         let (settings, host) = (self.settings.clone(), dial.info.host().to_owned());
-        let (remote, is_retry) = (dial.peer, dial.is_retry);
+        let (remote, ech, is_retry) = (dial.peer, dial.ech.ech.clone(), dial.is_retry);
         let resumption_token = dial.resumption_token.clone();
         let parameters =
-            ConnectParameters { host, local, remote, resumption_token, is_retry, settings };
+            ConnectParameters { host, local, remote, resumption_token, is_retry, ech, settings };
         self.engines.connect(&parameters, now)
     }
 }
@@ -85,6 +87,7 @@ pub struct ConnectionMgr {
     pub(crate) entries: BTreeMap<ConnectionInfo, ConnectionEntry>,
     pub(crate) connections: Slots<Registered>,
     pub(crate) coalescing: CoalescingTable,
+    ech: EchConfigs,
     /// Where a waiting transaction waits, so that a cancel finds it.
     pub(crate) waiting: BTreeMap<TransactionId, ConnectionInfo>,
     /// Entries that would make a connection but find no room, in the order of asking.
@@ -111,6 +114,7 @@ impl ConnectionMgr {
             entries: BTreeMap::new(),
             connections: Slots::new(),
             coalescing: CoalescingTable::default(),
+            ech: EchConfigs::default(),
             waiting: BTreeMap::new(),
             starved: VecDeque::new(),
             slow_families: SlowFamilies::default(),
@@ -159,6 +163,7 @@ impl ConnectionMgr {
             self.forget_tokens(&info);
         }
         for transaction in aftermath.restarts {
+            let Some(transaction) = self.can_be_dialled(transaction) else { continue };
             // Not by an event: while one is on its way, the reclaim could find the entry empty and forget
             // it, and with it the addresses that were not tried.
             let info = transaction.connection_info().clone();
@@ -311,6 +316,7 @@ impl SocketHandler for ConnectionMgr {
             Event::CertificateVerified(key, verdict) => {
                 self.with_connection(ctx, key, |connection, _| connection.authenticated(verdict));
             }
+            Event::EchConfig { host, config } => self.ech_config_changed(ctx, &host, config),
             Event::SpeculativeConnect(info) => self.speculative_connect(ctx, &info),
             Event::CurrentTab(tab) => self.current_tab = tab,
             Event::ClosePersistentConnections => self.close_persistent_connections(ctx),

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use http3_session::{StreamKey, VerificationError};
 use socket_transport::slots::SlotKey;
-use transaction::{ConnectionInfo, HttpTransaction, TabId, TransactionId};
+use transaction::{ConnectionInfo, EchConfigList, HttpTransaction, TabId, TransactionId};
 
 use crate::snapshot::Snapshot;
 
@@ -49,6 +49,14 @@ pub enum Event {
     NewTransaction(Box<HttpTransaction>),
     /// Somebody will soon want a connection: it may be made now (necko's `SpeculativeConnect`).
     SpeculativeConnect(ConnectionInfo),
+    /// A host has another ECH configuration, or none any more. Connections to it that are idle or not made yet
+    /// close (necko's `MaybeUpdateEchConfig`).
+    EchConfig {
+        /// The host.
+        host: String,
+        /// Its configuration.
+        config: Option<EchConfigList>,
+    },
     /// The user looks at this tab now: what waits for it goes first.
     CurrentTab(TabId),
     /// A name look-up has ended.

@@ -5,6 +5,7 @@
 
 #[expect(dead_code, reason = "it has more than is needed here")]
 mod common;
+mod fallback;
 
 use std::{cell::RefCell, net::SocketAddr, rc::Rc};
 
@@ -163,9 +164,14 @@ impl Http11 {
     }
 
     fn with_room_for(max_connections: usize) -> Self {
+        Self::with(0, max_connections)
+    }
+
+    /// Beside so many connections of HTTP/3.
+    fn with(http3: usize, max_connections: usize) -> Self {
         let connections = Connections::default();
         let others = Box::new(connections.clone());
-        let fixture = Fixture::with(0, |parts| {
+        let fixture = Fixture::with(http3, |parts| {
             parts.limits.max_connections_per_host = 2;
             parts.limits.max_connections = max_connections;
             parts.others = Some(others);

@@ -34,6 +34,7 @@ impl Failure {
 /// | never connected, and the address may be to blame | `NetReset` | yes: who made the connection knows whether there is another |
 /// | never connected, in TLS or QUIC, and had something of an earlier connection to begin with | `NetReset` | yes, without it |
 /// | never connected | what it failed with | no |
+/// | closed by the peer, which wants HTTP/1.1 | that | yes, over HTTP/1.1 |
 /// | was connected, the stream had no id yet | `NetReset` | yes |
 /// | was connected | what it failed with | by the transaction's rules |
 pub(crate) fn failure_for(
@@ -46,6 +47,7 @@ pub(crate) fn failure_for(
         Some(error @ (NetError::Aborted | NetError::ShuttingDown)) => Failure::Abort(error.clone()),
         None => reset("it was closed in good order".into()),
         Some(error) if !connected && error.is_about_the_address() => reset(error.to_string()),
+        Some(error) if error.is_version_fallback() => Failure::Close(error.clone()),
         Some(error) if connected && stream.id().is_none() => reset(error.to_string()),
         Some(error) => Failure::Close(error.clone()),
     }

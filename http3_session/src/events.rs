@@ -62,7 +62,12 @@ impl Turn<'_, '_> {
             Http3Event::RequestsCreatable => {
                 self.core.streams.requeue(Queue::QueuedStreams, Queue::ReadyForWrite);
             }
-            Http3Event::AuthenticationNeeded => self.authentication_needed(),
+            Http3Event::AuthenticationNeeded => {
+                self.authentication_needed(self.core.host.clone());
+            }
+            Http3Event::EchFallbackAuthenticationNeeded { public_name } => {
+                self.ech_fallback_authentication_needed(public_name);
+            }
             Http3Event::GoawayReceived => self.goaway_received(),
             Http3Event::ZeroRttRejected => self.zero_rtt_rejected(),
             Http3Event::ResumptionToken(token) => self.keep_token(Some(token)),
@@ -116,12 +121,22 @@ impl Turn<'_, '_> {
         }
     }
 
-    fn authentication_needed(&mut self) {
+    fn ech_fallback_authentication_needed(&mut self, public_name: String) {
+        if matches!(self.core.verification, Verification::NotAskedFor) {
+            log::debug!(
+                target: "necko::session",
+                "{}: ECH was refused; the server has to prove to be {public_name}", self.core.host
+            );
+            self.core.ech.claimed(&public_name);
+            self.authentication_needed(public_name);
+        }
+    }
+
+    fn authentication_needed(&mut self, host: String) {
         if !matches!(self.core.verification, Verification::NotAskedFor) {
             return;
         }
         let chain = self.engine.peer_certificates();
-        let host = self.core.host.clone();
         if chain.is_empty() {
             let problem = CertificateProblem::Missing;
             let missing = VerificationError { problem, detail: "no certificate".into() };
@@ -140,10 +155,18 @@ impl Turn<'_, '_> {
             return;
         }
         self.early_data_accepted();
-        self.core.resumed = self.engine.stats().resumed;
-        let how = if self.core.resumed { ", resumed" } else { "" };
-        let (host, early) = (&self.core.host, self.core.early_data);
-        log::debug!(target: "necko::session", "{host}: connected{how}, early data {early}");
+        let stats = self.engine.stats();
+        (self.core.resumed, self.core.ech.accepted) = (stats.resumed, stats.ech_accepted);
+        log::debug!(
+            target: "necko::session",
+            "{}: connected ({}, {}, {}, {}, early data {})",
+            self.core.host,
+            stats.key_exchange,
+            stats.cipher,
+            if stats.resumed { "resumed" } else { "new" },
+            if stats.ech_accepted { "ECH accepted" } else { "no ECH" },
+            self.core.early_data,
+        );
         step(Step::SessionConnected);
         self.core.state = SessionState::Connected;
         self.core.was_connected = true;
@@ -196,6 +219,7 @@ impl Turn<'_, '_> {
             }
             CloseReason::Transport { name, by_peer } => NetError::QuicTransport { name, by_peer },
             CloseReason::TlsAlert { alert, by_peer } => NetError::Tls { alert, by_peer },
+            CloseReason::EchRetry { config } => self.core.ech.retry(&self.core.host, config),
         }
     }
 }

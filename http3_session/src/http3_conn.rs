@@ -25,7 +25,7 @@ use crate::ssl_tokens_cache::ResumptionToken;
 use http::{HeaderMap, StatusCode};
 use socket_transport::{ReceivedDatagrams, SendBatch};
 use streams::StreamId;
-use transaction::{CertificateProblem, ErrorCode, NetError, Priority, RequestHead};
+use transaction::{CertificateProblem, Ech, ErrorCode, NetError, Priority, RequestHead};
 
 /// What an engine answers to [`Http3Conn::process_output`].
 ///
@@ -75,6 +75,12 @@ pub enum Http3Event {
     RequestsCreatable,
     /// The handshake waits for [`Http3Conn::authenticated`].
     AuthenticationNeeded,
+    /// The peer could not decrypt the hello. The handshake waits for [`Http3Conn::authenticated`], whether the
+    /// peer is `public_name`; whatever the answer, it fails then.
+    EchFallbackAuthenticationNeeded {
+        /// Who the peer must prove to be.
+        public_name: String,
+    },
     /// The peer will take no new requests. Streams that it will not serve were reset with
     /// [`ErrorCode::REQUEST_REJECTED`] before this event.
     GoawayReceived,
@@ -120,6 +126,12 @@ pub enum CloseReason {
         /// Whether the peer closed.
         by_peer: bool,
     },
+    /// The peer could not decrypt the hello, and proved to be the public name if
+    /// [`Http3Event::EchFallbackAuthenticationNeeded`] was answered with yes.
+    EchRetry {
+        /// The configurations to be used instead; empty if none.
+        config: Vec<u8>,
+    },
     /// A TLS alert.
     TlsAlert {
         /// Its number.
@@ -146,7 +158,7 @@ pub enum FetchError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StreamGone;
 
-/// The answer to [`Http3Event::AuthenticationNeeded`].
+/// The answer to [`Http3Event::AuthenticationNeeded`] and to [`Http3Event::EchFallbackAuthenticationNeeded`].
 pub type CertificateVerdict = Result<(), CertificateProblem>;
 
 /// One client connection of a QUIC and HTTP/3 engine.
@@ -210,7 +222,8 @@ pub trait Http3Conn {
     /// when the token was given.
     fn peer_certificates(&self) -> Vec<Vec<u8>>;
 
-    /// Ends the wait of [`Http3Event::AuthenticationNeeded`]; a no-op when nothing waits.
+    /// Ends the wait of [`Http3Event::AuthenticationNeeded`] or
+    /// [`Http3Event::EchFallbackAuthenticationNeeded`]; a no-op when nothing waits.
     fn authenticated(&mut self, verdict: CertificateVerdict, now: Instant);
 
     /// Begins to close: `CONNECTION_CLOSE` leaves with the next output. A no-op when closing already.
@@ -241,6 +254,8 @@ pub struct ConnStats {
     pub cipher: String,
     /// The handshake went on from an earlier connection's: no certificate was asked for.
     pub resumed: bool,
+    /// Whether the server took the encrypted hello.
+    pub ech_accepted: bool,
 }
 
 /// What an engine is told to connect to, and how.
@@ -256,6 +271,8 @@ pub struct ConnectParameters {
     pub resumption_token: Option<ResumptionToken>,
     /// It is made for a request that failed before: nothing new is tried, such as ML-KEM (necko's `IS_RETRY`).
     pub is_retry: bool,
+    /// What the hello says about ECH.
+    pub ech: Ech,
     /// Knobs.
     pub settings: Http3Settings,
 }
@@ -281,6 +298,8 @@ pub struct Http3Settings {
     pub resumption: bool,
     /// Send safe requests before the handshake is complete, where a token allows it.
     pub early_data: bool,
+    /// Send something random in place of ECH where no configuration is known (GREASE).
+    pub ech_grease: bool,
     /// Where to write a qlog file per connection.
     pub qlog_dir: Option<PathBuf>,
     /// Search for a larger datagram size than 1,280 bytes, up to this many.
@@ -297,6 +316,7 @@ impl Default for Http3Settings {
             ml_kem: true,
             resumption: true,
             early_data: true,
+            ech_grease: true,
             qlog_dir: None,
             max_datagram_size: None,
         }

@@ -62,6 +62,7 @@
 mod bootstrap;
 mod close;
 mod early;
+mod ech;
 mod events;
 mod http3_conn;
 mod obscurity;
@@ -83,4 +84,6 @@ pub use ssl_tokens_cache::{
 };
 pub use stream_table::StreamKey;
 pub use streams::StreamId;
-pub use transaction::{CertificateVerifier, VerificationError, VerificationRequest};
+pub use transaction::{
+    CertificateVerifier, Ech, EchConfigList, VerificationError, VerificationRequest,
+};

@@ -22,7 +22,7 @@ use std::{
 
 use socket_transport::{Ecn, ReceivedDatagrams, SendBatch};
 use streams::StreamId;
-use transaction::{ErrorCode, NetError, Priority, RequestHead};
+use transaction::{Ech, ErrorCode, NetError, Priority, RequestHead};
 
 use crate::http3_conn::{
     CertificateVerdict, ConnStats, ConnectParameters, EngineOutput, FetchError, Http3Conn,
@@ -68,6 +68,8 @@ struct State {
     readable: BTreeMap<StreamId, (VecDeque<u8>, bool)>,
     datagrams: VecDeque<Vec<u8>>,
     accepted: u64,
+    ech: Ech,
+    ech_accepted: bool,
     chain: Vec<Vec<u8>>,
     callback: Option<Duration>,
     remote: SocketAddr,
@@ -94,6 +96,8 @@ impl Default for Script {
             readable: BTreeMap::new(),
             datagrams: VecDeque::new(),
             accepted: 0,
+            ech: Ech::default(),
+            ech_accepted: false,
             chain: vec![b"a certificate".to_vec()],
             callback: Some(Duration::from_secs(30)),
             remote: SocketAddr::from(([192, 0, 2, 1], 443)),
@@ -178,6 +182,16 @@ impl Script {
         self.0.borrow_mut().chain = chain;
     }
 
+    /// Lets the engine say that the peer took the encrypted hello.
+    pub fn accept_ech(&self) {
+        self.0.borrow_mut().ech_accepted = true;
+    }
+
+    /// What the engine was told about ECH when it was made.
+    pub fn ech(&self) -> Ech {
+        self.0.borrow().ech.clone()
+    }
+
     /// What the session asked of the engine since the last look.
     pub fn take_calls(&self) -> Vec<Call> {
         std::mem::take(&mut self.0.borrow_mut().calls)
@@ -218,6 +232,7 @@ impl Http3ConnFactory for ScriptedFactory {
         let mut state = script.0.borrow_mut();
         state.remote = parameters.remote;
         state.parameters = Some(parameters.clone());
+        state.ech = parameters.ech.clone();
         drop(state);
         Ok(script.engine())
     }
@@ -342,6 +357,8 @@ impl Http3Conn for ScriptedConn {
     }
 
     fn stats(&self) -> ConnStats {
-        ConnStats { resumed: self.0.borrow().resumed, ..ConnStats::default() }
+        let state = self.0.borrow();
+        let (resumed, ech_accepted) = (state.resumed, state.ech_accepted);
+        ConnStats { resumed, ech_accepted, ..ConnStats::default() }
     }
 }

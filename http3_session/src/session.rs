@@ -33,6 +33,7 @@ use transaction::{
 use crate::{
     bootstrap::Bootstrap,
     close::{Failure, failure_for, is_about_resuming},
+    ech::SessionEch,
     http3_conn::{CertificateVerdict, ConnStats, Http3Conn, Http3Settings},
     obscurity::{Obscurity, Windows},
     outcome::{CloseCause, Outcome},
@@ -124,6 +125,7 @@ pub(crate) struct Core {
     pub(crate) tried_to_resume: bool,
     /// Tokens for later connections that nobody has taken.
     pub(crate) tokens: Vec<ResumptionToken>,
+    pub(crate) ech: SessionEch,
     pub(crate) restarts: Restarts,
     /// Reads for request bodies, at most one for each stream.
     pub(crate) body_reads: Vec<BodyRead>,
@@ -181,6 +183,7 @@ impl<H> Http3Session<H> {
             resumed: false,
             tried_to_resume: false,
             tokens: Vec::new(),
+            ech: SessionEch::default(),
             restarts: Vec::new(),
             body_reads: Vec::new(),
             peer,
@@ -218,6 +221,12 @@ impl<H> Http3Session<H> {
     /// Connecting begins now, on this socket. What came before is in `timings`.
     pub fn begin_timings(&mut self, timings: ConnectTimings, local: SocketAddr, now: Instant) {
         self.core.bootstrap.begin(timings, local, now);
+    }
+
+    /// Says that this connection is made because the server refused ECH and gave another configuration, or
+    /// none: if it refuses again, that is the end of it.
+    pub fn set_ech_retry(&mut self, retry: bool) {
+        self.core.ech.is_retry = retry;
     }
 
     /// Where the session stands.
@@ -317,14 +326,10 @@ impl<H> Http3Session<H> {
         if self.core.state >= SessionState::Connected {
             return;
         }
-        let answer = match verdict {
-            Ok(()) => Ok(()),
-            Err(error) => {
-                let problem = error.problem;
-                self.core.error = Some(error.into_net_error(&self.core.host));
-                Err(problem)
-            }
-        };
+        let answer = verdict.as_ref().copied().map_err(|error| error.problem);
+        if let Err(error) = self.core.ech.verified(verdict, &self.core.host) {
+            self.core.error = Some(error);
+        }
         self.command(Command::Authenticated(answer));
     }
 
@@ -487,6 +492,7 @@ impl<H> Http3Session<H> {
             buffered: streams.iter().map(|stream| stream.transaction().buffered()).sum(),
             timer: self.deadline().is_some(),
             handle: self.handle.is_some(),
+            ech_accepted: self.core.ech.accepted,
         }
     }
 
@@ -521,4 +527,6 @@ pub struct SessionSnapshot {
     pub timer: bool,
     /// Whether it holds its connection's handle.
     pub handle: bool,
+    /// Whether the server took the encrypted hello.
+    pub ech_accepted: bool,
 }

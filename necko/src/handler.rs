@@ -10,7 +10,7 @@ use http::Method;
 use neqo_glue::NeqoHttp3ConnFactory;
 use rustls_glue::RustlsConnFactory;
 use socket_transport::{Clock, Limits, Network, Poster, SocketTransportService};
-use transaction::{NetError, TabId};
+use transaction::{EchConfigList, NetError, TabId};
 
 use crate::{pending::PendingResponse, request::Request, settings::Settings, submitter::Submitter};
 
@@ -89,6 +89,19 @@ impl HttpHandler {
     /// The handler is shut down, or overloaded.
     pub fn speculative_connect(&self, request: &Request) -> Result<(), NetError> {
         self.submitter.connect(request)
+    }
+
+    /// Gives a host another ECH configuration, or takes it away. Connections to it that are in use go on; those
+    /// that are unused, or not made yet, close, and what waits connects with the new one.
+    ///
+    /// # Errors
+    /// The handler is shut down, or overloaded.
+    pub fn set_ech_config(
+        &self,
+        host: &str,
+        config: Option<EchConfigList>,
+    ) -> Result<(), NetError> {
+        self.submit(Event::EchConfig { host: host.to_owned(), config })
     }
 
     /// Says which tab the user looks at: what waits for it goes first.
@@ -175,6 +188,9 @@ fn socket_thread(
         limits: settings.connections,
         others: Some(Box::new(others)),
     });
+    for (host, config) in settings.ech_configs {
+        mgr.set_ech_config(&host, config);
+    }
     if started.send(Ok(service.poster())).is_ok()
         && let Err(error) = service.run(&mut mgr)
     {

@@ -53,7 +53,8 @@ pub use routes::{ConnectTo, Routes};
 pub use settings::{Settings, Verification};
 pub use transaction::{
     AddressFamily, Alpn, BodyWriter, Canceller, CertificateProblem, ClassOfService, ConnectTimings,
-    ErrorCode, Fault, Isolation, NetError, Priority, RedirectProblem, RequestBody, RequestHead,
-    ResponseHead, Route, SharedTimings, TabId, TimeoutPhase, Timings, Witness,
+    EchConfigList, ErrorCode, Fault, InvalidEchConfig, Isolation, NetError, Priority,
+    RedirectProblem, RequestBody, RequestHead, ResponseHead, Route, SharedTimings, TabId,
+    TimeoutPhase, Timings, Witness,
 };
 pub use verifier::{AcceptAnyCertificate, RootVerifier};

@@ -1,11 +1,11 @@
 //! What an application can choose about a handler.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use connection_mgr::{ConnectionLimits, Resolve, SystemResolver};
 use http3_session::{CertificateVerifier, Http3Settings};
 use socket_transport::Limits;
-use transaction::NetError;
+use transaction::{EchConfigList, NetError};
 
 use crate::{
     routes::Routes,
@@ -50,6 +50,9 @@ pub struct Settings {
     pub resolver: Arc<dyn Resolve>,
     /// Where to connect instead of to the hosts of URLs.
     pub routes: Routes,
+    /// The ECH configurations of hosts, from wherever the application has them; see
+    /// [`HttpHandler::set_ech_config`](crate::HttpHandler::set_ech_config) for later ones.
+    pub ech_configs: BTreeMap<String, EchConfigList>,
     /// The engine's knobs.
     pub http3: Http3Settings,
     /// How many connections there may be, and how long one may take to be made.
@@ -67,6 +70,7 @@ impl Default for Settings {
             verification: Verification::default(),
             resolver: Arc::new(SystemResolver),
             routes: Routes::default(),
+            ech_configs: BTreeMap::new(),
             http3: Http3Settings::default(),
             connections: ConnectionLimits::default(),
             max_submissions: 4096,

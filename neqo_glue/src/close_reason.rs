@@ -10,7 +10,8 @@ use transaction::ErrorCode;
 /// TLS alerts travel as transport errors from 0x100 to 0x1ff (RFC 9001 §4.8).
 const CRYPTO_ERROR: u64 = 0x100;
 
-/// `ech_required`, the alert that neqo sends where it reports `EchRetry` instead.
+/// `ech_required`. neqo reports `EchRetry` instead where the server gave configurations; where it gave none,
+/// the alert that NSS sent is all there is.
 const ECH_REQUIRED: u8 = 121;
 
 /// Translates neqo's reason. `our_words` is the reason phrase that we closed with, if we closed.
@@ -37,8 +38,9 @@ fn transport(error: &Error) -> CloseReason {
         Error::StatelessReset => CloseReason::StatelessReset,
         Error::PeerApplicationError(code) => application(*code, true, ""),
         Error::PeerError(code) => peer_transport(*code),
+        Error::CryptoAlert(ECH_REQUIRED) => CloseReason::EchRetry { config: Vec::new() },
         Error::CryptoAlert(alert) => CloseReason::TlsAlert { alert: *alert, by_peer: false },
-        Error::EchRetry(_) => CloseReason::TlsAlert { alert: ECH_REQUIRED, by_peer: false },
+        Error::EchRetry(config) => CloseReason::EchRetry { config: config.clone() },
         other => CloseReason::Transport { name: format!("{other:?}"), by_peer: false },
     }
 }
@@ -120,6 +122,17 @@ mod tests {
         assert_eq!(of(Error::PeerError(2)), refused);
         let odd = CloseReason::Transport { name: "0x53f8".into(), by_peer: true };
         assert_eq!(of(Error::PeerError(0x53f8)), odd);
+    }
+
+    #[test]
+    fn refused_ech_is_told_with_what_the_server_gave() {
+        let retry = |config: &[u8]| CloseReason::EchRetry { config: config.to_vec() };
+        assert_eq!(of(Error::EchRetry(vec![1, 2])), retry(&[1, 2]));
+        assert_eq!(of(Error::CryptoAlert(121)), retry(&[]));
+        assert_eq!(
+            of(Error::PeerError(0x179)),
+            CloseReason::TlsAlert { alert: 121, by_peer: true }
+        );
     }
 
     #[test]

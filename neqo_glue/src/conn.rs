@@ -68,6 +68,12 @@ impl NeqoHttp3Conn {
         self.client.set_qlog(crate::qlog::start(file, "test".into(), now));
     }
 
+    /// neqo's client itself.
+    #[cfg(test)]
+    pub(crate) fn neqo(&mut self) -> &mut Http3Client {
+        &mut self.client
+    }
+
     /// Gives neqo datagrams of one source, to be decrypted where they lie.
     pub(crate) fn input<'a>(
         &mut self,
@@ -258,6 +264,7 @@ impl Http3Conn for NeqoHttp3Conn {
             packets_lost: count(stats.lost),
             round_trip_time: stats.rtt,
             key_exchange: tls.map(|info| tls_names::group(info.key_exchange())).unwrap_or_default(),
+            ech_accepted: tls.is_some_and(neqo_crypto::SecretAgentInfo::ech_accepted),
             cipher: tls.map(|info| tls_names::cipher(info.cipher_suite())).unwrap_or_default(),
             resumed: stats.resumed,
         }

@@ -13,7 +13,7 @@ use neqo_transport::{
     CongestionControlAlgorithm, Connection, ConnectionParameters, RandomConnectionIdGenerator,
     StreamType, Version,
 };
-use transaction::NetError;
+use transaction::{Ech, NetError};
 
 use crate::{NeqoHttp3Conn, input::PathKey, nss, output::Outlet, qlog};
 
@@ -53,6 +53,7 @@ impl NeqoHttp3Conn {
     /// QUIC version 1 only, Cubic, pacing and ECN on, no push, random connection ids of three bytes. A
     /// resumption token is the last that it is told: that begins the handshake. Of the settings,
     ///
+    /// * `ech_grease` is for whoever makes the parameters: here `ech` counts;
     /// * `ml_kem` puts X25519MLKEM768 first and adds key shares for X25519 and P-256, which makes a
     ///   `ClientHello` of two datagrams; without it, and for a retry, the shares are X25519 and P-256;
     /// * `max_data` isn't tuned at run time: it bounds what one round trip can bring;
@@ -65,7 +66,7 @@ impl NeqoHttp3Conn {
     /// * `qlog_dir` gets a file `{host}_{original connection id}.sqlog`, written on this thread.
     ///
     /// # Errors
-    /// NSS can't be started or configured, or the host holds a NUL.
+    /// NSS can't be started or configured, the host holds a NUL, or NSS can't use the ECH configuration.
     pub fn new(parameters: &ConnectParameters, now: Instant) -> Result<Self, NetError> {
         nss::init()?;
         let settings = &parameters.settings;
@@ -105,7 +106,23 @@ fn client(
             let operation = "setting up TLS and QUIC";
             NetError::Socket { operation, kind: io::ErrorKind::Other }
         })?;
-    Ok(Http3Client::new_with_conn(connection, http3_parameters(knobs)))
+    let mut client = Http3Client::new_with_conn(connection, http3_parameters(knobs));
+    // The order counts (H13, neqo's issue 2442): ECH first, the resumption token after it.
+    enable_ech(&mut client, host, &parameters.ech)?;
+    Ok(client)
+}
+
+/// What the hello says about ECH.
+fn enable_ech(client: &mut Http3Client, host: &str, ech: &Ech) -> Result<(), NetError> {
+    let list = match ech {
+        Ech::Off => return Ok(()),
+        // That is what neqo takes an empty list for.
+        Ech::Grease => &[],
+        Ech::Config(list) => list.as_bytes(),
+    };
+    client.enable_ech(list).map_err(|error| {
+        NetError::InvalidRequest(format!("the ECH configuration of {host} can't be used: {error}"))
+    })
 }
 
 /// The host as TLS's server name: without brackets, without the root's dot (RFC 6066 §3). NSS itself

@@ -11,7 +11,7 @@ use crate::{close_reason, headers};
 pub(crate) enum Phase {
     /// No event about the connection yet.
     Handshake,
-    /// [`Http3Event::AuthenticationNeeded`] waits for its answer.
+    /// [`Http3Event::AuthenticationNeeded`], or the same about a public name, waits for its answer.
     Authentication,
     /// After [`Http3Event::Connected`].
     Connected,
@@ -92,15 +92,18 @@ impl Events {
                 self.phase = Phase::Authentication;
                 Some(Http3Event::AuthenticationNeeded)
             }
+            Http3ClientEvent::EchFallbackAuthenticationNeeded { public_name } => {
+                self.phase = Phase::Authentication;
+                Some(Http3Event::EchFallbackAuthenticationNeeded { public_name })
+            }
             Http3ClientEvent::GoawayReceived => Some(Http3Event::GoawayReceived),
             Http3ClientEvent::StateChange(state) => self.state_change(state),
-            // Push has no credit, WebTransport and ECH are off.
+            // Push has no credit, and WebTransport is off.
             Http3ClientEvent::PushPromise { .. }
             | Http3ClientEvent::PushHeaderReady { .. }
             | Http3ClientEvent::PushDataReadable { .. }
             | Http3ClientEvent::PushCanceled { .. }
             | Http3ClientEvent::PushReset { .. }
-            | Http3ClientEvent::EchFallbackAuthenticationNeeded { .. }
             | Http3ClientEvent::WebTransport(_) => {
                 log::debug!("ignored: {event:?}");
                 None

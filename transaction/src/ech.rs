@@ -12,6 +12,9 @@ use thiserror::Error;
 /// `ECHConfig.version` of RFC 9849.
 const VERSION: u16 = 0xfe0d;
 
+/// `DHKEM(X25519, HKDF-SHA256)`, the only kind of key that NSS takes; it finds a wrong length too late.
+const X25519: u16 = 0x20;
+
 /// What a handshake says about ECH.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Ech {
@@ -83,11 +86,14 @@ impl fmt::Debug for EchConfigList {
 /// The public name among the contents of a configuration (RFC 9849 §4).
 fn read_public_name(mut contents: Reader<'_>) -> Result<String, InvalidEchConfig> {
     let _config_id = contents.u8()?;
-    let _kem = contents.u16()?;
+    let kem = contents.u16()?;
     let public_key = contents.vector()?;
     let suites = contents.vector()?;
     if public_key.is_empty() || suites.is_empty() {
         return Err(InvalidEchConfig("a configuration has no key, or no cipher suite for it"));
+    }
+    if kem == X25519 && public_key.len() != 32 {
+        return Err(InvalidEchConfig("a configuration's key has not the length of its kind"));
     }
     let _maximum_name_length = contents.u8()?;
     let length = contents.u8()?;

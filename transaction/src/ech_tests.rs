@@ -46,6 +46,10 @@ fn what_is_no_list_is_refused_in_words() {
         (list(&[config(VERSION, &contents(b""))]), "host name"),
         (list(&[config(VERSION, &contents(&[0xff, 0xfe]))]), "host name"),
         (list(&[config(VERSION, &[contents(b"public.example"), vec![1]].concat())]), "contents"),
+        (
+            list(&[config(VERSION, &[7, 0, 0x20, 0, 1, 9, 0, 4, 0, 1, 0, 1, 64, 1, b'a', 0, 0])]),
+            "length",
+        ),
         (list(&[config(VERSION, &[7, 0, 0x20, 0, 0, 0, 0, 64, 1, b'a', 0, 0])]), "no key"),
     ];
     for (bytes, expected) in refused {

@@ -65,7 +65,7 @@ fn restarted(closed: Closed) -> Box<HttpTransaction> {
 }
 
 #[track_caller]
-fn delivered(closed: Closed, response: PendingResponse) -> NetError {
+fn delivered(closed: &Closed, response: PendingResponse) -> NetError {
     assert!(matches!(closed, Closed::Finished), "it must not go again");
     response.wait().unwrap_err()
 }
@@ -73,14 +73,14 @@ fn delivered(closed: Closed, response: PendingResponse) -> NetError {
 #[test]
 fn t5_a_post_that_met_a_closing_connection_goes_again_only_if_that_had_served_before() {
     let (transaction, response) = sent(Method::POST);
-    assert_eq!(delivered(transaction.close(Err(reset())), response), reset());
+    assert_eq!(delivered(&transaction.close(Err(reset())), response), reset());
 
     let (mut transaction, response) = sent(Method::POST);
     transaction.set_reused_connection(true);
     let mut transaction = restarted(transaction.close(Err(reset())));
     // The next connection is another one until it says otherwise.
     transaction.head_sent();
-    assert_eq!(delivered(transaction.close(Err(reset())), response), reset());
+    assert_eq!(delivered(&transaction.close(Err(reset())), response), reset());
 }
 
 #[test]
@@ -100,13 +100,13 @@ fn t3_a_request_that_can_not_go_again_for_its_body_alone_says_so() {
     let fallback = || interrupt(ErrorCode::VERSION_FALLBACK);
     for error in [rejected(), fallback()] {
         let (transaction, response, _writer) = spent();
-        let told = delivered(transaction.close(Err(error.clone())), response);
+        let told = delivered(&transaction.close(Err(error.clone())), response);
         assert_eq!(told, NetError::BodyNotRewindable(Box::new(error)));
         assert!(told.to_string().contains("second time"), "{told}");
     }
     // It would not have gone again with any body.
     let (transaction, response, _writer) = spent();
-    assert_eq!(delivered(transaction.close(Err(reset())), response), reset());
+    assert_eq!(delivered(&transaction.close(Err(reset())), response), reset());
     // Nothing of the body has left.
     let (_writer, body) = RequestBody::pipe(None);
     let (transaction, _response) = exchange(Method::POST, body);
@@ -124,7 +124,7 @@ fn h3_version_fallback_goes_over_http_1_1_once_whatever_the_method() {
         let mut after = transaction.connection_info().clone();
         assert_eq!(std::mem::take(&mut after.alpn), Alpn::Http11);
         assert_eq!(after, before, "nothing else changes");
-        assert_eq!(delivered(transaction.close(Err(error.clone())), response), error);
+        assert_eq!(delivered(&transaction.close(Err(error.clone())), response), error);
     }
     // Ours is no wish of the server's.
     let ours = NetError::Http3Protocol {
@@ -133,7 +133,7 @@ fn h3_version_fallback_goes_over_http_1_1_once_whatever_the_method() {
         reason: String::new(),
     };
     let (transaction, response) = sent(Method::GET);
-    assert_eq!(delivered(transaction.close(Err(ours.clone())), response), ours);
+    assert_eq!(delivered(&transaction.close(Err(ours.clone())), response), ours);
 }
 
 #[test]
@@ -170,5 +170,5 @@ fn what_no_handshake_was_made_for_goes_again_whatever_its_method() {
     restarted(transaction.close(Err(NetError::EchRetry(None))));
     let rejected = NetError::EchRejected { host: "necko.test".into(), reason: "" };
     let (transaction, response) = exchange(Method::GET, RequestBody::Empty);
-    assert_eq!(delivered(transaction.close(Err(rejected.clone())), response), rejected);
+    assert_eq!(delivered(&transaction.close(Err(rejected.clone())), response), rejected);
 }

@@ -170,6 +170,7 @@ impl ConnectionMgr {
         with_transaction: bool,
     ) -> Result<(), NetError> {
         let connect_timeout = self.time_for_attempt(ctx, info);
+        let ech = self.ech_for(info);
         let resumption_token = self.take_token(ctx, info);
         let is_retry = self.entries.get(info).is_some_and(|entry| entry.pending.has_retry());
         let timings = self
@@ -180,8 +181,16 @@ impl ConnectionMgr {
         let parts = &self.parts;
         let slot = self.connections.try_insert_with(|slot| {
             let key = ConnectionKey::new(slot);
-            let dial =
-                Dial { key, info, peer, connect_timeout, resumption_token, is_retry, timings };
+            let dial = Dial {
+                key,
+                info,
+                peer,
+                connect_timeout,
+                resumption_token,
+                is_retry,
+                timings,
+                ech: &ech,
+            };
             let connection: Box<dyn HttpConnection> = match (info.alpn, &parts.others) {
                 (Alpn::Http3, _) => Box::new(HttpConnectionUdp::init(ctx, parts, &dial)?),
                 (Alpn::Http11, Some(others)) => others.connect(ctx, &dial)?,
@@ -239,6 +248,7 @@ impl ConnectionMgr {
             if info.alpn == Alpn::Http3 && usable {
                 self.coalescing.insert(CoalescingKey::new(info, peer.ip()), key);
             }
+            entry.ech_retry = None;
             self.end_race(ctx, info, peer);
         }
     }

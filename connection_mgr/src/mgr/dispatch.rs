@@ -170,6 +170,7 @@ impl ConnectionMgr {
     pub(super) fn fail_pending(&mut self, info: &ConnectionInfo, error: &NetError) {
         let Some(entry) = self.entries.get_mut(info) else { return };
         entry.speculative = false;
+        entry.ech_retry = None;
         for transaction in entry.pending.take_all() {
             self.waiting.remove(&transaction.id());
             transaction.fail(error.clone());

@@ -78,12 +78,17 @@ impl ConnectionMgr {
         log::debug!(target: "necko::mgr", "{info}: {peer}: {error}");
         let Some(entry) = self.entries.get_mut(info) else { return };
         let was_good = entry.addresses.note_failure(peer, error.clone());
+        if self.note_ech_retry(info, error) {
+            let reason = error.to_string();
+            self.give_up_race(ctx, info, &NetError::NetReset { reason });
+            return;
+        }
         if !error.is_about_the_address() {
             self.give_up_race(ctx, info, error);
             self.fail_pending(info, error);
             return;
         }
-        if entry.half_open.is_racing() {
+        if self.entries.get(info).is_some_and(|entry| entry.half_open.is_racing()) {
             self.abandon_half_open(ctx, info);
         }
         self.join_race(ctx, info);
@@ -109,6 +114,7 @@ impl ConnectionMgr {
             self.attempt_failed(ctx, info, peer, error);
         } else if let Some(entry) = self.entries.get_mut(info) {
             entry.speculative = false;
+            entry.ech_retry = None;
             self.settle_race(ctx, info);
             self.give_up_unwanted_race(ctx, info);
         }

@@ -12,6 +12,7 @@ mod ahead;
 #[expect(dead_code, reason = "it has more than is needed here")]
 mod common;
 mod connection;
+mod ech;
 mod joining;
 mod machine;
 mod misdirected;

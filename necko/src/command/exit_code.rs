@@ -33,13 +33,14 @@ pub(crate) enum ExitCode {
     CaCertFile = 77,
     Http3 = 95,
     Quic = 96,
+    EchRequired = 101,
     Interrupted = 130,
     Terminated = 143,
 }
 
 impl ExitCode {
     /// All of them, lowest first, in a few words.
-    pub(crate) const TABLE: [(Self, &'static str); 27] = [
+    pub(crate) const TABLE: [(Self, &'static str); 28] = [
         (Self::Success, "success"),
         (Self::UnsupportedProtocol, "the URL's protocol is not https"),
         (Self::FailedInit, "a mistake on the command line, or no start was possible"),
@@ -64,10 +65,11 @@ impl ExitCode {
             Self::BadContentEncoding,
             "with --compressed: the body is not in the coding it should be in",
         ),
-        (Self::SendFailRewind, "with -L: what was sent has to be sent again, and can't be"),
+        (Self::SendFailRewind, "the request had to go again, but its data can't be had again"),
         (Self::CaCertFile, "the file of --cacert can't be used"),
         (Self::Http3, "an error of HTTP/3 or QPACK"),
         (Self::Quic, "an error of QUIC"),
+        (Self::EchRequired, "the server refused ECH, also as it wanted it"),
         (Self::Interrupted, "interrupted (SIGINT)"),
         (Self::Terminated, "terminated (SIGTERM)"),
     ];
@@ -101,6 +103,8 @@ impl ExitCode {
             NetError::NetTimeout(_) => Self::Timeout,
             NetError::Tls { .. } | NetError::TlsProtocol(_) => Self::TlsHandshake,
             NetError::Certificate { .. } => Self::Certificate,
+            NetError::BodyNotRewindable(_) => Self::SendFailRewind,
+            NetError::EchRejected { .. } => Self::EchRequired,
             NetError::Http3Protocol { .. } => Self::Http3,
             NetError::QuicTransport { .. } => Self::Quic,
             NetError::NetReset { .. }
@@ -185,7 +189,9 @@ mod tests {
             by_peer: true,
             reason: String::new(),
         };
+        assert_eq!(code(NetError::BodyNotRewindable(Box::new(h3.clone()))), 65);
         assert_eq!(code(h3), 95);
+        assert_eq!(code(NetError::EchRejected { host: name(), reason: "" }), 101);
         assert_eq!(code(NetError::QuicTransport { name: String::new(), by_peer: true }), 96);
         let socket = |operation| NetError::Socket { operation, kind: io::ErrorKind::Other };
         assert_eq!(code(socket("opening a UDP socket")), 7);

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   options, outputs, data, headers,      what the user        help       what --help adds
-//!   range, connecting, following          wrote                exit_code  curl's numbers
+//!   range, connecting, following, ech     wrote                exit_code  curl's numbers
 //!   run        one call, from its options to its exit code     report     errors and the closing line
 //!   pool       many transfers, one after the other or at once  record     what one transfer came to
 //!   transfer   one request and its response                    write_out  the same for scripts (-w)
@@ -19,6 +19,7 @@
 mod answer;
 mod connecting;
 mod data;
+mod ech;
 mod exit_code;
 mod following;
 mod headers;

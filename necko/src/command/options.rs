@@ -8,6 +8,7 @@ use http::Method;
 use super::{
     connecting::Connecting,
     data::Data,
+    ech::EchOption,
     following::Following,
     headers::HeaderOption,
     help,
@@ -109,6 +110,16 @@ pub(crate) struct Fetch {
 
     #[command(flatten)]
     pub(crate) connecting: Connecting,
+
+    /// Encrypt the name of the host: ecl:BASE64 is the ECH configuration of the URLs' hosts, as their HTTPS
+    /// records show it.
+    ///
+    /// Without it, and with 'grease', the handshake has something random in its place; with 'false' nothing.
+    /// A server that refuses the configuration and gives another one is asked once more, with that one.
+    ///
+    /// Example: necko fetch --ech ecl:AEX+DQBB... https://example.org/
+    #[arg(long, value_name = "false|grease|ecl:BASE64")]
+    pub(crate) ech: Option<EchOption>,
 
     #[command(flatten)]
     pub(crate) following: Following,

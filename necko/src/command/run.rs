@@ -105,6 +105,9 @@ fn handler(options: &Fetch) -> Result<HttpHandler, Failure> {
         make_directory(&dir)?;
         settings.http3.qlog_dir = Some(dir);
     }
+    if let Some(ech) = &options.ech {
+        ech.apply(&mut settings, &options.urls);
+    }
     let mut addresses = FixedAddresses::new();
     for rule in &options.connecting.resolve {
         addresses.apply(rule.clone());

@@ -10,7 +10,7 @@ use http3_session::{ConnectParameters, EngineOutput, Http3Conn as _, Http3Event,
 use neqo_common::{Datagram, IpTos, IpTosEcn};
 use neqo_http3::Output;
 use socket_transport::Ecn;
-use transaction::RequestHead;
+use transaction::{Ech, RequestHead};
 
 use super::{nss_db, peers::Peer};
 use crate::NeqoHttp3Conn;
@@ -31,6 +31,8 @@ pub(crate) struct Pair<P> {
     pub(crate) events: Vec<Http3Event>,
     /// Whether the certificate is accepted when the connection asks.
     pub(crate) trusting: bool,
+    /// Whether events are left with the client.
+    pub(crate) deaf: bool,
 }
 
 pub(crate) fn client_address() -> SocketAddr {
@@ -55,6 +57,7 @@ pub(crate) fn parameters(settings: Http3Settings) -> ConnectParameters {
         remote: server_address(),
         resumption_token: None,
         is_retry: false,
+        ech: Ech::default(),
         settings,
     }
 }
@@ -65,9 +68,13 @@ pub(crate) fn get(path: &str) -> RequestHead {
 
 impl<P: Peer> Pair<P> {
     pub(crate) fn new(settings: Http3Settings, peer: impl FnOnce(Instant) -> P) -> Self {
+        Self::of(&parameters(settings), peer)
+    }
+
+    pub(crate) fn of(parameters: &ConnectParameters, peer: impl FnOnce(Instant) -> P) -> Self {
         nss_db::init();
         let now = start();
-        let client = NeqoHttp3Conn::new(&parameters(settings), now).unwrap();
+        let client = NeqoHttp3Conn::new(parameters, now).unwrap();
         Self {
             client,
             peer: peer(now),
@@ -76,6 +83,7 @@ impl<P: Peer> Pair<P> {
             sent: Vec::new(),
             events: Vec::new(),
             trusting: true,
+            deaf: false,
         }
     }
 
@@ -129,7 +137,9 @@ impl<P: Peer> Pair<P> {
 
     /// Moves the client's events to `events` and answers a question about the certificate.
     pub(crate) fn collect(&mut self) {
-        while let Some(event) = self.client.next_event() {
+        while !self.deaf
+            && let Some(event) = self.client.next_event()
+        {
             if self.trusting && matches!(event, Http3Event::AuthenticationNeeded) {
                 self.client.authenticated(Ok(()), self.now);
             } else {

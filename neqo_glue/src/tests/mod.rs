@@ -2,6 +2,7 @@
 
 mod bodies;
 mod closing;
+mod ech;
 mod garbage;
 mod handshake;
 mod heads;

@@ -19,7 +19,9 @@ use neqo_transport::{
 };
 
 use super::{
-    Endpoint, nss_db,
+    EchKeys, Endpoint,
+    ech::CONFIG_ID,
+    nss_db,
     responses::{Answer, End, Plan, UPLOAD, misdirected, plan, received, too_early},
 };
 use crate::loopback::pattern::{self, Check};
@@ -97,6 +99,12 @@ impl Http3ServerPeer {
             connections: Vec::new(),
             exchanges: Vec::new(),
         }
+    }
+
+    /// Decrypts hellos with these keys, from the next connection on.
+    pub fn enable_ech(&mut self, keys: &EchKeys) {
+        let EchKeys { public_name, private, public } = keys;
+        self.server.enable_ech(CONFIG_ID, public_name, private, public).expect("keys");
     }
 
     /// How many handshakes were completed.

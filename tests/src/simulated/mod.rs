@@ -28,6 +28,7 @@ mod bench_end;
 mod bench_nodes;
 mod budget;
 mod counted_engine;
+mod ech;
 mod fetch;
 mod http3_server;
 mod machine;
@@ -49,6 +50,7 @@ pub use babbler::BabblingPeer;
 pub use bench::{
     Bench, CLIENT, CLIENT_V6, HOST, MINUTE, MS, OTHER, PORT, SECOND, SERVER, SERVER_V6,
 };
+pub use ech::EchKeys;
 pub use fetch::{Ask, Fetch};
 pub use http3_server::{Http3ServerPeer, Seen};
 pub use machine::{Endpoint, Peer};

@@ -125,7 +125,7 @@ fn r7_a_rejection_before_the_head_sends_the_request_again_on_the_same_connection
     assert_only_that_one(&mut bench);
 }
 
-/// HTTP/1.1, where it would go again, is not there yet: the code is told.
+/// The client of these tests speaks HTTP/3 alone, so that the code is told.
 #[test]
 fn r7_a_fallback_that_is_asked_for_is_told_with_its_code() {
     let (mut bench, server, mut fetch) = waiting(3);

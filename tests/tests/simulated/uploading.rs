@@ -252,7 +252,8 @@ fn t3_a_rejected_upload_goes_again_if_its_body_can() {
     });
     bench.finish([&mut fetch]);
     let code = ErrorCode::REQUEST_REJECTED;
-    assert_eq!(fetch.error(), &NetError::NetInterrupt { code });
+    let rejected = NetError::NetInterrupt { code };
+    assert_eq!(fetch.error(), &NetError::BodyNotRewindable(Box::new(rejected)));
 }
 
 #[test]

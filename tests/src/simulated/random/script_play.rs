@@ -215,6 +215,7 @@ impl ScriptPlay {
                 | NetError::NetTimeout(_)
                 | NetError::MalformedResponse(_)
                 | NetError::Http3Protocol { .. }
+                | NetError::BodyNotRewindable(_)
                 | NetError::QuicTransport { .. }
                 | NetError::Tls { .. }
                 | NetError::Certificate { .. },

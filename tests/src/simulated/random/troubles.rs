@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use transaction::NetError;
+use transaction::{ErrorCode, NetError};
 
 use super::{
     program::Conditions,
@@ -157,7 +157,10 @@ impl Troubles {
             NetError::NetTimeout(_) => self.silence,
             NetError::NetReset { .. } => self.ends || self.silence || self.socket,
             NetError::NetInterrupt { code } => {
-                own.reset == Some(code.value()) || self.resets.contains(&code.value())
+                // A close that asks for HTTP/1.1 is told to each request as its own.
+                let closed =
+                    *code == ErrorCode::VERSION_FALLBACK && self.closes.contains(&code.value());
+                own.reset == Some(code.value()) || self.resets.contains(&code.value()) || closed
             }
             NetError::PartialTransfer { received, .. } => {
                 *received == read && (own.cut || self.breaks())
@@ -179,6 +182,7 @@ impl Troubles {
             NetError::ShuttingDown => self.shutdown,
             NetError::Socket { .. } => self.socket,
             NetError::RequestBody(_) => own.given_up,
+            NetError::BodyNotRewindable(error) => self.explain(error, own, read),
             _ => false,
         }
     }
