@@ -135,7 +135,6 @@ fn v_shows_the_request_and_its_walk_through_the_layers() {
         "> x-test: 1\n",
         "* connection_mgr     activate\n",
         "* http3_session        send_data\n",
-        "* streams                  read_segments\n",
         "* http3_session          process_output\n",
     ] {
         let Some((_, after)) = rest.split_once(line) else { panic!("no {line:?} in {stderr}") };

@@ -201,6 +201,8 @@ impl Service {
     async fn answer(&self, request: &Request<()>, stream: &mut Stream) -> Result<(), StreamError> {
         let path = request.uri().path();
         if let Some((status, location)) = redirect(request.uri()) {
+            // Who answers before it has read all may well be heard before that.
+            while stream.recv_data().await?.is_some() {}
             let text = b"elsewhere";
             let head = Response::builder().status(status).header("location", location);
             let head = head.header("content-length", text.len()).body(()).expect("a valid head");

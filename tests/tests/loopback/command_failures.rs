@@ -20,7 +20,7 @@ fn fail(command: NeckoCommand, code: i32, words: &[&str]) {
     assert!(finished.stdout.is_empty());
     let snapshot: Value = serde_json::from_slice(&fs::read(&snapshot).unwrap()).unwrap();
     for entry in snapshot["entries"].as_array().unwrap() {
-        assert_eq!((&entry["pending"], &entry["resolving"]), (&0.into(), &false.into()));
+        assert_eq!((&entry["pending"], &entry["half_open"]), (&0.into(), &"idle".into()));
         for connection in entry["connections"].as_array().unwrap() {
             let session = &connection["session"];
             assert!(session.is_null() || session["streams"] == 0, "{snapshot:#}");
