@@ -46,6 +46,7 @@ pub(crate) struct Line {
     /// When it was called the first time, and what had become of the attempt to connect.
     pub(crate) connected: Option<(Instant, Result<(), io::ErrorKind>)>,
     pub(crate) errors: Vec<io::ErrorKind>,
+    pub(crate) called: usize,
     pub(crate) writables: usize,
     pub(crate) detached: Vec<Detached>,
     pub(crate) said_all: bool,
@@ -156,6 +157,7 @@ impl SocketHandler for Ends {
             Of::Listener => self.accept(ctx),
             Of::Line(number) => {
                 if let Some(line) = self.lines.get_mut(number) {
+                    line.called += 1;
                     line.writables += usize::from(ready.writable);
                     line.drive(ctx);
                 }

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "what tests share panics like a test")]
 
 mod blocking;
+mod honest_streams;
 mod honesty;
 mod inactivity;
 mod line;

@@ -44,12 +44,16 @@ impl World {
         Ok(StreamRead::Bytes(count))
     }
 
-    /// As with the operating system, an error is told once; behind it there is the end.
+    /// As with Linux, what was ended has ended, whatever came afterwards; an error is told once, and
+    /// behind it there is the end.
     fn nothing_to_read(connection: &mut Connection) -> io::Result<StreamRead> {
-        if let Stage::Dead(kind) = &mut connection.stage {
-            return kind.take().map_or(Ok(StreamRead::End), |kind| Err(kind.into()));
+        if connection.receive.is_finished() {
+            return Ok(StreamRead::End);
         }
-        Ok(if connection.receive.is_finished() { StreamRead::End } else { StreamRead::Blocked })
+        match &mut connection.stage {
+            Stage::Dead(kind) => kind.take().map_or(Ok(StreamRead::End), |kind| Err(kind.into())),
+            _ => Ok(StreamRead::Blocked),
+        }
     }
 
     /// None: there is no room.

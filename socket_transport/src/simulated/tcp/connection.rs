@@ -128,11 +128,10 @@ impl Connection {
     pub(super) fn input(&mut self, arrived: &Segment, segment: usize) -> Verdict {
         self.unheard = 0;
         if arrived.flag == Flag::Reset {
-            let connecting = self.stage == Stage::SynSent;
-            return Verdict::Dies(if connecting {
-                io::ErrorKind::ConnectionRefused
-            } else {
-                io::ErrorKind::ConnectionReset
+            return Verdict::Dies(match self.stage {
+                Stage::SynSent => io::ErrorKind::ConnectionRefused,
+                _ if self.receive.is_finished() => io::ErrorKind::BrokenPipe,
+                _ => io::ErrorKind::ConnectionReset,
             });
         }
         let nothing = Verdict::GoesOn { connected: false, readable: false };
