@@ -41,8 +41,17 @@ impl ConnectionMgr {
         if entry.is_empty() {
             return Err("nothing is in it, and it is there".into());
         }
-        if info.alpn == Alpn::Http3 && (entry.active.len() > 1 || !entry.idle.is_empty()) {
-            return Err(format!("{} active, {} idle", entry.active.len(), entry.idle.len()));
+        let (active, connecting) = (entry.active.len(), entry.connecting.len());
+        if info.alpn == Alpn::Http3 && (active > 1 && active > connecting || !entry.idle.is_empty())
+        {
+            let idle = entry.idle.len();
+            return Err(format!("{active} active, {connecting} of them connecting, {idle} idle"));
+        }
+        if entry.connecting.iter().any(|key| !entry.active.contains(key)) {
+            return Err("a connection is being made and not active".into());
+        }
+        if entry.half_open.is_racing() && connecting == 0 {
+            return Err("a race that nobody runs in".into());
         }
         for key in entry.connections() {
             let registered = self.connections.get(key.slot());

@@ -2,9 +2,9 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use http3_session::{StreamKey, VerificationError, VerificationRequest};
+use http3_session::{ResumptionToken, StreamKey, VerificationError, VerificationRequest};
 use socket_transport::Context;
-use transaction::{ConnectionInfo, HttpTransaction, NetError, Restarts};
+use transaction::{ConnectTimings, ConnectionInfo, HttpTransaction, NetError, Restarts};
 
 use crate::{
     handle::ConnectionHandle,
@@ -72,7 +72,7 @@ pub trait HttpConnection {
     fn close_transaction(&mut self, ctx: &mut Ctx<'_>, error: NetError);
 
     /// As [`close_transaction`](Self::close_transaction), and lets go of everything in this call.
-    fn shutdown(&mut self, ctx: &mut Ctx<'_>);
+    fn shutdown(&mut self, ctx: &mut Ctx<'_>, error: NetError);
 
     /// Lets go of timer and socket. Idempotent.
     fn close(&mut self, ctx: &mut Ctx<'_>);
@@ -108,6 +108,8 @@ pub trait HttpConnection {
 #[derive(Debug, Default)]
 #[must_use]
 pub struct Aftermath {
+    /// Nobody has answered yet, but it takes requests: as early data, or to wait in it.
+    pub early: bool,
     /// The handshake was completed in this turn.
     pub connected: bool,
     /// It takes no more requests.
@@ -120,16 +122,20 @@ pub struct Aftermath {
     pub restarts: Restarts,
     /// A certificate to be verified.
     pub verification: Option<VerificationRequest>,
+    /// What later connections to this server can begin with.
+    pub tokens: Vec<ResumptionToken>,
 }
 
 impl Aftermath {
     /// Whether there is nothing to do.
     pub(crate) fn is_nothing(&self) -> bool {
-        let Self { connected, draining, failed_to_connect, ended, restarts, verification } = self;
-        !(*connected || *draining || *ended)
+        let Self { early, connected, draining, failed_to_connect, .. } = self;
+        let Self { ended, restarts, verification, tokens, .. } = self;
+        !(*early || *connected || *draining || *ended)
             && failed_to_connect.is_none()
             && restarts.is_empty()
             && verification.is_none()
+            && tokens.is_empty()
     }
 }
 
@@ -142,10 +148,14 @@ pub struct Dial<'a> {
     pub info: &'a ConnectionInfo,
     /// At which address.
     pub peer: SocketAddr,
-    /// Should it fail, there is another address.
-    pub retry_elsewhere: bool,
     /// How long it may take until it is connected.
     pub connect_timeout: Duration,
+    /// What an earlier connection left to begin with.
+    pub resumption_token: Option<ResumptionToken>,
+    /// It is made for a request that failed before: nothing new is tried.
+    pub is_retry: bool,
+    /// What came before: the look-up of the name. The connection adds the rest.
+    pub timings: ConnectTimings,
 }
 
 /// Makes connections of one kind.

@@ -3,16 +3,18 @@
 use transaction::{Alpn, ConnectionInfo};
 
 use crate::{
-    half_open::{HalfOpen, Untried},
-    pending::PendingTransactionQueue,
+    addresses::Addresses, half_open::HalfOpen, pending::PendingTransactionQueue,
     target::ConnectionKey,
 };
 
 /// The lists of one [`ConnectionInfo`]. A connection is on exactly one of its entry's three lists.
 #[derive(Debug, Default)]
 pub(crate) struct ConnectionEntry {
-    /// In use, usable, or being made. Of HTTP/3 at most one.
+    /// In use, usable, or being made. Of HTTP/3 at most one; before there is one, one for each address that
+    /// is tried.
     pub(crate) active: Vec<ConnectionKey>,
+    /// Those of the active ones that are being made.
+    pub(crate) connecting: Vec<ConnectionKey>,
     /// Unused, to be used again: never HTTP/3, whose connections wait among the active ones (M4). The one
     /// that is to be used next comes first.
     pub(crate) idle: Vec<ConnectionKey>,
@@ -21,7 +23,7 @@ pub(crate) struct ConnectionEntry {
     /// Another entry's connection, whose server is this host's as well.
     pub(crate) coalesced: Option<ConnectionKey>,
     pub(crate) half_open: HalfOpen,
-    pub(crate) untried: Untried,
+    pub(crate) addresses: Addresses,
     pub(crate) pending: PendingTransactionQueue,
     /// A connection is wanted although nobody waits for it yet: until there is one, whichever address it
     /// goes to.
@@ -38,12 +40,15 @@ impl ConnectionEntry {
             Alpn::Http11 => max_per_host,
         };
         let wanted = !self.pending.is_empty() || self.speculative && self.active.is_empty();
-        wanted && self.half_open.is_idle() && self.active.len() < limit
+        // The first one finds the way, and the others take it.
+        let on_its_way = !self.connecting.is_empty() && !self.addresses.is_proven();
+        wanted && self.half_open.is_idle() && !on_its_way && self.active.len() < limit
     }
 
     /// Takes a connection off the lists; answers whether it was on one.
     pub(crate) fn remove_connection(&mut self, key: ConnectionKey) -> bool {
         let mut found = false;
+        self.connecting.retain(|listed| *listed != key);
         for list in [&mut self.active, &mut self.idle, &mut self.draining] {
             let before = list.len();
             list.retain(|listed| *listed != key);
@@ -57,6 +62,7 @@ impl ConnectionEntry {
     pub(crate) fn make_draining(&mut self, key: ConnectionKey) -> bool {
         let active = self.active.len();
         self.active.retain(|listed| *listed != key);
+        self.connecting.retain(|listed| *listed != key);
         let was_active = self.active.len() < active;
         if was_active {
             self.draining.push(key);

@@ -1,10 +1,8 @@
 //! A connection that is still a name. Necko's class is `DnsAndConnectSocket`.
 
-use std::{collections::VecDeque, net::SocketAddr};
-
 use socket_transport::TimerKey;
 
-use crate::target::ConnectionKey;
+use crate::{snapshot::HalfOpenState, target::ConnectionKey};
 
 /// What an entry does to get a connection.
 ///
@@ -14,12 +12,16 @@ use crate::target::ConnectionKey;
 ///           connection's peer                 names this host, too
 ///  Idle ──► Resolving ────────────► Joining ─────────────────────► Idle (coalesced)
 ///             │    │                   │ no, or it ended
-///             │    └───────────────────┴──► Idle (a connection is made to the first address)
+///             │    │                   ▼
+///             │    └───────────────► Racing ─► Idle (one of them answered, or none is left)
+///             │                       │  ▲ a quarter of a second, or one has failed:
+///             │                       └──┘ the next address is tried as well
 ///             └─► no such name, or no answer in time: who waits fails
 /// ```
 ///
-/// Both steps run on workers. An answer counts only if it carries the attempt's number, so that one which
-/// was abandoned answers to nobody; and both are bounded by a timer, since a worker may hang.
+/// The first two steps run on workers. An answer counts only if it carries the attempt's number, so that one
+/// which was abandoned answers to nobody; and they are bounded by a timer, since a worker may hang.
+/// Connections that are being made are on the entry's list already: each has a timer of its own.
 #[derive(Debug, Default)]
 pub(crate) enum HalfOpen {
     /// Nothing.
@@ -30,6 +32,9 @@ pub(crate) enum HalfOpen {
     /// Another host's connection goes to one of the addresses. Its certificate is being verified for this
     /// host.
     Joining(Attempt, ConnectionKey),
+    /// A connection is being made, and there are addresses left: if it is not there in time, the next one
+    /// joins the race (RFC 8305 §5).
+    Racing(Attempt),
 }
 
 /// One try of a step, and the timer that ends it.
@@ -48,7 +53,9 @@ impl HalfOpen {
     pub(crate) fn attempt(&self) -> Option<Attempt> {
         match self {
             Self::Idle => None,
-            Self::Resolving(attempt) | Self::Joining(attempt, _) => Some(*attempt),
+            Self::Resolving(attempt) | Self::Joining(attempt, _) | Self::Racing(attempt) => {
+                Some(*attempt)
+            }
         }
     }
 
@@ -56,30 +63,19 @@ impl HalfOpen {
     pub(crate) fn is_attempt(&self, number: u64) -> bool {
         self.attempt().is_some_and(|attempt| attempt.number == number)
     }
-}
 
-/// The addresses of the last look-up that were not tried.
-#[derive(Debug, Default)]
-pub(crate) struct Untried(VecDeque<SocketAddr>);
-
-impl Untried {
-    pub(crate) fn set(&mut self, addresses: Vec<SocketAddr>) {
-        self.0 = addresses.into();
+    /// For the snapshot.
+    pub(crate) fn state(&self) -> HalfOpenState {
+        match self {
+            Self::Idle => HalfOpenState::Idle,
+            Self::Resolving(_) => HalfOpenState::Resolving,
+            Self::Joining(..) => HalfOpenState::Joining,
+            Self::Racing(_) => HalfOpenState::Racing,
+        }
     }
 
-    pub(crate) fn next(&mut self) -> Option<SocketAddr> {
-        self.0.pop_front()
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = SocketAddr> {
-        self.0.iter().copied()
-    }
-
-    pub(crate) fn clear(&mut self) {
-        self.0.clear();
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    /// Whether another address will join the race.
+    pub(crate) fn is_racing(&self) -> bool {
+        matches!(self, Self::Racing(_))
     }
 }

@@ -4,6 +4,8 @@ mod connecting;
 mod dispatch;
 mod ending;
 mod joining;
+mod racing;
+mod resuming;
 mod room;
 
 use std::{
@@ -16,20 +18,21 @@ use std::{
 
 use http3_session::{
     CertificateVerifier, ConnectParameters, Http3Conn, Http3ConnFactory, Http3Settings,
-    VerificationRequest,
+    SslTokensCache, VerificationRequest,
 };
 use socket_transport::{Detached, Ready, SocketHandler, slots::Slots};
 use transaction::{ConnectionInfo, NetError, TabId, TransactionId};
 
 use crate::{
+    addresses::SlowFamilies,
     coalescing::CoalescingTable,
     connection::{Aftermath, Ctx, Dial, HttpConnection, HttpConnectionFactory},
     entry::ConnectionEntry,
-    half_open::HalfOpen,
     limits::ConnectionLimits,
     resolver::Resolve,
     snapshot::{EntrySnapshot, Lifetime, Snapshot},
     target::{ConnectionKey, Event, Target},
+    time_limits::Watches,
 };
 
 /// What the front door plugs into a manager.
@@ -56,7 +59,10 @@ impl Parts {
         now: Instant,
     ) -> Result<Box<dyn Http3Conn>, NetError> {
         let (settings, host) = (self.settings.clone(), dial.info.host().to_owned());
-        let parameters = ConnectParameters { host, local, remote: dial.peer, settings };
+        let (remote, is_retry) = (dial.peer, dial.is_retry);
+        let resumption_token = dial.resumption_token.clone();
+        let parameters =
+            ConnectParameters { host, local, remote, resumption_token, is_retry, settings };
         self.engines.connect(&parameters, now)
     }
 }
@@ -83,6 +89,12 @@ pub struct ConnectionMgr {
     pub(crate) waiting: BTreeMap<TransactionId, ConnectionInfo>,
     /// Entries that would make a connection but find no room, in the order of asking.
     pub(crate) starved: VecDeque<ConnectionInfo>,
+    /// Which family is better tried last.
+    slow_families: SlowFamilies,
+    /// What earlier connections left.
+    tokens: SslTokensCache,
+    /// Who has time limits.
+    watches: Watches,
     /// The tab in front.
     current_tab: TabId,
     pub(crate) handles: Rc<Cell<usize>>,
@@ -95,12 +107,15 @@ impl ConnectionMgr {
     /// A manager without connections.
     pub fn new(parts: Parts) -> Self {
         Self {
-            parts,
+            parts: Parts { limits: parts.limits.bounded(), ..parts },
             entries: BTreeMap::new(),
             connections: Slots::new(),
             coalescing: CoalescingTable::default(),
             waiting: BTreeMap::new(),
             starved: VecDeque::new(),
+            slow_families: SlowFamilies::default(),
+            tokens: SslTokensCache::default(),
+            watches: Watches::default(),
             current_tab: TabId::default(),
             handles: Rc::default(),
             attempts: 0,
@@ -136,8 +151,13 @@ impl ConnectionMgr {
         if let Some(request) = aftermath.verification {
             self.verify(ctx, key, request);
         }
+        // Before the restarts, which forget them.
+        self.keep_tokens(ctx, &info, aftermath.tokens);
         // Whose queues have to be served; each once, in the order of keys.
         let mut concerned = BTreeSet::new();
+        if !aftermath.restarts.is_empty() {
+            self.forget_tokens(&info);
+        }
         for transaction in aftermath.restarts {
             // Not by an event: while one is on its way, the reclaim could find the entry empty and forget
             // it, and with it the addresses that were not tried.
@@ -148,15 +168,18 @@ impl ConnectionMgr {
             self.enqueue(ctx, transaction);
             concerned.insert(info);
         }
+        if aftermath.early {
+            concerned.insert(info.clone());
+        }
         if aftermath.connected {
-            self.report_connection(key, &info);
+            self.report_connection(ctx, key, &info);
             concerned.insert(info.clone());
         }
         if aftermath.draining {
             let left = self.entries.get_mut(&info).is_some_and(|entry| entry.make_draining(key));
             concerned.extend(self.leave_guests(key));
             if left {
-                self.connection_failed(&info, aftermath.failed_to_connect.as_ref());
+                self.connection_left(ctx, key, &info, aftermath.failed_to_connect.as_ref());
                 concerned.insert(info);
             }
         }
@@ -192,8 +215,8 @@ impl ConnectionMgr {
         let entries = self.entries.iter().map(|(info, entry)| EntrySnapshot {
             info: info.to_string(),
             pending: entry.pending.len(),
-            resolving: matches!(entry.half_open, HalfOpen::Resolving(_)),
-            joining: matches!(entry.half_open, HalfOpen::Joining(..)),
+            half_open: entry.half_open.state(),
+            connecting: entry.connecting.len(),
             coalesced: entry.coalesced.is_some(),
             connections: (entry.active.iter().map(|key| (*key, true, false)))
                 .chain(entry.idle.iter().map(|key| (*key, false, true)))
@@ -212,6 +235,7 @@ impl ConnectionMgr {
             handles: self.handles.get(),
             coalescable: self.coalescing.connections().count(),
             starved: self.starved.len(),
+            resumption_tokens: self.tokens.len(),
             lifetime: self.lifetime,
         }
     }
@@ -252,6 +276,7 @@ impl SocketHandler for ConnectionMgr {
                 self.with_connection(ctx, key, |connection, ctx| connection.on_timer(ctx));
             }
             Target::HalfOpen(attempt) => self.half_open_timed_out(ctx, attempt),
+            Target::TimeLimits => self.watches.look(ctx),
             _ => {}
         }
         self.after_callback(ctx);
@@ -270,6 +295,7 @@ impl SocketHandler for ConnectionMgr {
             }
             Target::Reclaim(key) => self.reclaim_connection(ctx, key),
             Target::Pending(id) => self.pending_wishes(ctx, id),
+            Target::TimeLimits => self.watches.forget_ended(ctx),
             Target::Connection(_) | Target::HalfOpen(_) => {}
         }
         self.after_callback(ctx);

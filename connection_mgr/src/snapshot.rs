@@ -4,6 +4,8 @@ use http3_session::{SessionSnapshot, SessionState};
 use serde::Serialize;
 use socket_transport::ServiceSnapshot;
 
+use crate::http_connection_tcp::TcpState;
+
 /// What is alive on a socket thread.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Snapshot {
@@ -17,6 +19,8 @@ pub struct Snapshot {
     pub coalescable: usize,
     /// Entries that wait for room for a connection.
     pub starved: usize,
+    /// What earlier connections left for later ones to begin with.
+    pub resumption_tokens: usize,
     /// What was, over the whole life of the manager.
     pub lifetime: Lifetime,
 }
@@ -34,7 +38,8 @@ impl Snapshot {
 
     /// Bytes in the pipes of requests that run, in both directions.
     pub fn buffered(&self) -> usize {
-        self.all_sessions().map(|session| session.buffered).sum()
+        let over_http1 = self.all_http1().map(|http1| http1.buffered).sum::<usize>();
+        over_http1 + self.all_sessions().map(|session| session.buffered).sum::<usize>()
     }
 
     fn all_sessions(&self) -> impl Iterator<Item = &SessionSnapshot> {
@@ -42,10 +47,16 @@ impl Snapshot {
         connections.filter_map(|connection| connection.session.as_ref())
     }
 
+    fn all_http1(&self) -> impl Iterator<Item = &Http1Snapshot> {
+        let connections = self.entries.iter().flat_map(|entry| &entry.connections);
+        connections.filter_map(|connection| connection.http1.as_ref())
+    }
+
     /// Requests that run or wait.
     pub fn transactions(&self) -> usize {
         let waiting = self.entries.iter().map(|entry| entry.pending).sum::<usize>();
-        waiting + self.all_sessions().map(|session| session.streams).sum::<usize>()
+        let over_http1 = self.all_http1().map(|http1| http1.requests).sum::<usize>();
+        waiting + over_http1 + self.all_sessions().map(|session| session.streams).sum::<usize>()
     }
 
     /// Nothing is alive: what a test ends with.
@@ -72,6 +83,20 @@ impl Snapshot {
     }
 }
 
+/// What an entry does to get a connection, beside what its connections do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HalfOpenState {
+    /// Nothing.
+    Idle,
+    /// Its name is being looked up.
+    Resolving,
+    /// A certificate is being verified, to join another host's connection.
+    Joining,
+    /// A connection is being made, and soon one to another address will be as well.
+    Racing,
+}
+
 /// One destination.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct EntrySnapshot {
@@ -79,10 +104,10 @@ pub struct EntrySnapshot {
     pub info: String,
     /// Requests that wait for a connection.
     pub pending: usize,
-    /// A name is being looked up.
-    pub resolving: bool,
-    /// A certificate is being verified, to join another host's connection.
-    pub joining: bool,
+    /// What it does to get a connection.
+    pub half_open: HalfOpenState,
+    /// How many of its connections are being made: more than one, and they race.
+    pub connecting: usize,
     /// It has joined another host's connection.
     pub coalesced: bool,
     /// Its connections: the active ones, the idle ones, the draining ones.
@@ -98,8 +123,29 @@ pub struct ConnectionSnapshot {
     pub active: bool,
     /// On the idle list (if neither: draining).
     pub idle: bool,
-    /// Its session, until it is closed.
+    /// Its session, until it is closed, if it speaks HTTP/3.
     pub session: Option<SessionSnapshot>,
+    /// What it does, if it speaks HTTP/1.1.
+    pub http1: Option<Http1Snapshot>,
+}
+
+/// What an HTTP/1.1 connection does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Http1Snapshot {
+    /// How far it got.
+    pub state: TcpState,
+    /// Requests that it was given so far.
+    pub exchanges: u64,
+    /// Requests on it: one at most.
+    pub requests: usize,
+    /// Bytes in the pipes of its request.
+    pub buffered: usize,
+    /// Bytes that it has read and nobody has room for.
+    pub unread: usize,
+    /// Whether it holds a handle.
+    pub handle: bool,
+    /// Whether it resumed an earlier TLS session.
+    pub resumed: bool,
 }
 
 /// Counters that only grow.
@@ -126,6 +172,7 @@ mod tests {
             handles: 0,
             coalescable: 0,
             starved: 0,
+            resumption_tokens: 0,
             lifetime: Lifetime::default(),
         }
     }
@@ -134,8 +181,8 @@ mod tests {
         EntrySnapshot {
             info: String::new(),
             pending: 2,
-            resolving: false,
-            joining: false,
+            half_open: HalfOpenState::Idle,
+            connecting: 0,
             coalesced: false,
             connections: Vec::new(),
         }
@@ -167,8 +214,13 @@ mod tests {
     fn m6_what_waits_and_what_runs_is_added_up() {
         let mut snapshot = empty();
         snapshot.entries = vec![entry(), entry()];
-        let connection =
-            ConnectionSnapshot { peer: String::new(), active: true, idle: false, session: None };
+        let connection = ConnectionSnapshot {
+            peer: String::new(),
+            active: true,
+            idle: false,
+            session: None,
+            http1: None,
+        };
         for entry in &mut snapshot.entries {
             entry.connections = vec![connection.clone(), connection.clone()];
         }

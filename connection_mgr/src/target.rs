@@ -39,6 +39,8 @@ pub enum Target {
     HalfOpen(u64),
     /// The application wishes something of a request that waits.
     Pending(TransactionId),
+    /// The time limits of requests: the next one passes, or a request with one has ended.
+    TimeLimits,
 }
 
 /// What is posted to the socket thread.

@@ -114,8 +114,8 @@ impl HttpConnection for Connection {
         self.end(&error);
     }
 
-    fn shutdown(&mut self, _ctx: &mut Ctx<'_>) {
-        self.end(&NetError::ShuttingDown);
+    fn shutdown(&mut self, _ctx: &mut Ctx<'_>, error: NetError) {
+        self.end(&error);
         self.played.borrow_mut().closed += 1;
     }
 
@@ -148,7 +148,7 @@ impl HttpConnection for Connection {
 
     fn snapshot(&self) -> ConnectionSnapshot {
         let peer = self.peer.to_string();
-        ConnectionSnapshot { peer, active: false, idle: false, session: None }
+        ConnectionSnapshot { peer, active: false, idle: false, session: None, http1: None }
     }
 }
 
@@ -342,6 +342,8 @@ fn m23_idle_connections_close_at_once_and_those_in_use_after_it() {
         let mut http = Http11::new();
         let mut responses = [http.fetch(), http.fetch()];
         http.answer(0, 1);
+        http.played(1, |played| played.connected = true);
+        http.drive(1);
         assert!(http.fixture.stack.poster().submit(event).is_ok());
         http.fixture.settle();
         assert_eq!(http.played(0, |played| played.closed), 1);

@@ -31,7 +31,8 @@ impl Failure {
 /// | the session | the stream gets | again? |
 /// |---|---|---|
 /// | was cancelled or shut down by us | that | no |
-/// | never connected, another address is left | `NetReset` | yes, there |
+/// | never connected, and the address may be to blame | `NetReset` | yes: who made the connection knows whether there is another |
+/// | never connected, in TLS or QUIC, and had something of an earlier connection to begin with | `NetReset` | yes, without it |
 /// | never connected | what it failed with | no |
 /// | was connected, the stream had no id yet | `NetReset` | yes |
 /// | was connected | what it failed with | by the transaction's rules |
@@ -39,14 +40,18 @@ pub(crate) fn failure_for(
     error: Option<&NetError>,
     stream: &Http3Stream,
     connected: bool,
-    retry_elsewhere: bool,
 ) -> Failure {
     let reset = |reason: String| Failure::Close(NetError::NetReset { reason });
     match error {
         Some(error @ (NetError::Aborted | NetError::ShuttingDown)) => Failure::Abort(error.clone()),
         None => reset("it was closed in good order".into()),
-        Some(error) if retry_elsewhere && error.is_about_the_address() => reset(error.to_string()),
+        Some(error) if !connected && error.is_about_the_address() => reset(error.to_string()),
         Some(error) if connected && stream.id().is_none() => reset(error.to_string()),
         Some(error) => Failure::Close(error.clone()),
     }
+}
+
+/// Whether a handshake that failed with this may succeed without what an earlier connection left.
+pub(crate) fn is_about_resuming(error: &NetError) -> bool {
+    matches!(error, NetError::Tls { .. } | NetError::QuicTransport { .. })
 }

@@ -64,6 +64,8 @@ impl Turn<'_, '_> {
             }
             Http3Event::AuthenticationNeeded => self.authentication_needed(),
             Http3Event::GoawayReceived => self.goaway_received(),
+            Http3Event::ZeroRttRejected => self.zero_rtt_rejected(),
+            Http3Event::ResumptionToken(token) => self.keep_token(Some(token)),
             Http3Event::Connected => self.connected(),
             Http3Event::Closing(reason) => return self.closing(reason),
             Http3Event::Closed(reason) => return self.closed(reason),
@@ -74,7 +76,10 @@ impl Turn<'_, '_> {
     fn header_ready(&mut self, stream: StreamId, head: ResponseHead, fin: bool) {
         self.core.obscurity.head(size_of_fields(&head.headers));
         let Some(key) = self.core.streams.find(stream) else { return };
+        let now = self.now();
         let Some(http3_stream) = self.core.streams.get_mut(key) else { return };
+        // Before the consumer sees it.
+        http3_stream.transaction().timings().response_start(now);
         match http3_stream.set_response_head(head, fin) {
             Ok(()) => self.read_stream(key),
             Err(error) => self.close_stream(key, Err(error)),
@@ -131,12 +136,22 @@ impl Turn<'_, '_> {
     }
 
     fn connected(&mut self) {
-        if self.core.state == SessionState::Initializing {
-            log::debug!(target: "necko::session", "{}: connected", self.core.host);
-            step(Step::SessionConnected);
-            self.core.state = SessionState::Connected;
-            self.core.was_connected = true;
-            self.core.streams.requeue(Queue::WaitingForConnection, Queue::ReadyForWrite);
+        if self.core.state >= SessionState::Connected {
+            return;
+        }
+        self.early_data_accepted();
+        self.core.resumed = self.engine.stats().resumed;
+        let how = if self.core.resumed { ", resumed" } else { "" };
+        let (host, early) = (&self.core.host, self.core.early_data);
+        log::debug!(target: "necko::session", "{host}: connected{how}, early data {early}");
+        step(Step::SessionConnected);
+        self.core.state = SessionState::Connected;
+        self.core.was_connected = true;
+        let now = self.now();
+        self.core.bootstrap.connected(&self.core.streams, now);
+        // The server may allow more streams than it was remembered to.
+        for queue in [Queue::QueuedStreams, Queue::WaitingForConnection] {
+            self.core.streams.requeue(queue, Queue::ReadyForWrite);
         }
     }
 
@@ -172,7 +187,7 @@ impl Turn<'_, '_> {
             CloseReason::StatelessReset => NetError::NetReset {
                 reason: "the server no longer knows the connection (stateless reset)".into(),
             },
-            CloseReason::IdleTimeout if self.core.state == SessionState::Initializing => {
+            CloseReason::IdleTimeout if self.core.state < SessionState::Connected => {
                 NetError::NetTimeout(TimeoutPhase::Connect)
             }
             CloseReason::IdleTimeout => NetError::NetTimeout(TimeoutPhase::Idle),

@@ -128,7 +128,7 @@ impl<'t, 'io> Turn<'t, 'io> {
                 | Kind::NetworkDown
         );
         match (from_the_path, self.core.state) {
-            (true, SessionState::Initializing) => {
+            (true, SessionState::Initializing | SessionState::ZeroRtt) => {
                 Err(NetError::ConnectionRefused { peer: self.core.peer }.into())
             }
             (true, _) => Ok(()),
@@ -162,6 +162,9 @@ impl<'t, 'io> Turn<'t, 'io> {
             Some(NetError::Http3Protocol { code, by_peer: false, .. }) => *code,
             _ => ErrorCode::NO_ERROR,
         };
+        // A short connection may end before the engine tells of its token by itself.
+        let token = self.engine.take_resumption_token(self.io.now());
+        self.keep_token(token);
         self.engine.close(code, "", self.io.now());
     }
 
@@ -177,13 +180,32 @@ impl<'t, 'io> Turn<'t, 'io> {
 
     fn write_stream(&mut self, key: StreamKey) {
         let now = self.io.now();
+        let early = self.core.state == SessionState::ZeroRtt;
         let Some(stream) = self.core.streams.get_mut(key) else { return };
         let had_id = stream.id().is_some();
+        let too_early = match self.core.state {
+            SessionState::Initializing => true,
+            SessionState::ZeroRtt => !had_id && !stream.transaction().may_go_early(),
+            _ => false,
+        };
+        if too_early {
+            self.core.streams.enqueue(Queue::WaitingForConnection, key);
+            return;
+        }
         let mut io = EngineIo::new(self.engine, now);
         let sent = stream.read_segments(&mut io);
         self.core.obscurity.sent(io.body_taken);
+        if io.body_taken > 0 {
+            stream.transaction().timings().active(now);
+        }
         self.core.body_reads.extend(stream.take_body_read());
+        if !had_id && stream.id().is_some() {
+            self.core.bootstrap.request_starts(key, stream, self.core.peer, now);
+        }
         if !had_id {
+            if early && stream.id().is_some() {
+                stream.sent_early();
+            }
             self.core.streams.note_id(key);
         }
         match sent {
@@ -201,6 +223,9 @@ impl<'t, 'io> Turn<'t, 'io> {
         let before = stream.transaction().body_received();
         let received = stream.write_segments(&mut EngineIo::new(self.engine, now));
         let read = stream.transaction().body_received().saturating_sub(before);
+        if read > 0 {
+            stream.transaction().timings().active(now);
+        }
         self.core.obscurity.read(read);
         self.core.streams.set_paused(key, received == Ok(Received::PipeFull));
         match received {
@@ -223,6 +248,7 @@ impl<'t, 'io> Turn<'t, 'io> {
         if result.is_err() {
             self.core.obscurity.cut_short(stream.has_head());
         }
+        stream.transaction().timings().response_end(now);
         let closed = stream.close(&mut EngineIo::new(self.engine, now), result);
         if let Closed::Restart(transaction) = closed {
             self.core.restarts.push(transaction);
@@ -234,6 +260,7 @@ impl<'t, 'io> Turn<'t, 'io> {
         let Some(stream) = self.core.streams.remove(key) else { return };
         step(Step::CloseStream);
         self.core.obscurity.cut_short(stream.has_head());
+        stream.transaction().timings().response_end(now);
         stream.abort(&mut EngineIo::new(self.engine, now), NetError::Aborted);
     }
 

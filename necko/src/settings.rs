@@ -7,7 +7,10 @@ use http3_session::{CertificateVerifier, Http3Settings};
 use socket_transport::Limits;
 use transaction::NetError;
 
-use crate::verifier::{AcceptAnyCertificate, RootVerifier};
+use crate::{
+    routes::Routes,
+    verifier::{AcceptAnyCertificate, RootVerifier},
+};
 
 /// How servers prove who they are.
 #[derive(Clone, Default)]
@@ -45,6 +48,8 @@ pub struct Settings {
     pub verification: Verification,
     /// How names become addresses.
     pub resolver: Arc<dyn Resolve>,
+    /// Where to connect instead of to the hosts of URLs.
+    pub routes: Routes,
     /// The engine's knobs.
     pub http3: Http3Settings,
     /// How many connections there may be, and how long one may take to be made.
@@ -61,6 +66,7 @@ impl Default for Settings {
         Self {
             verification: Verification::default(),
             resolver: Arc::new(SystemResolver),
+            routes: Routes::default(),
             http3: Http3Settings::default(),
             connections: ConnectionLimits::default(),
             max_submissions: 4096,

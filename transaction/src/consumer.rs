@@ -12,9 +12,12 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode, Version};
 
 use crate::{
+    canceller::Canceller,
+    early_data::EarlyData,
     error::NetError,
     exchange::Exchange,
     head::{Priority, ResponseHead},
+    timings::{SharedTimings, Timings},
     witness::Witness,
 };
 
@@ -49,6 +52,20 @@ impl PendingResponse {
         if let Some(exchange) = &self.exchange {
             exchange.0.set_priority(priority);
         }
+    }
+
+    pub(crate) fn exchange(&self) -> Option<&Arc<Exchange>> {
+        self.exchange.as_ref().map(|exchange| &exchange.0)
+    }
+
+    /// What cancels it from elsewhere.
+    pub fn canceller(&self) -> Canceller {
+        self.exchange().map(Canceller::of).unwrap_or_default()
+    }
+
+    /// When what happened, now and later: it outlives this, and tells of failures too.
+    pub fn timings(&self) -> SharedTimings {
+        self.exchange().map(|exchange| exchange.timings().clone()).unwrap_or_default()
     }
 
     /// A witness of the response's pipe; none after the response was taken.
@@ -110,6 +127,22 @@ impl Response {
         &self.head.headers
     }
 
+    /// What became of the request as early data (0-RTT): whether it was sent before the handshake was complete,
+    /// and whether the server took it.
+    pub fn early_data(&self) -> EarlyData {
+        self.body.exchange.0.early_data()
+    }
+
+    /// When what happened so far.
+    pub fn timings(&self) -> Timings {
+        self.body.timings()
+    }
+
+    /// What cancels the rest from elsewhere.
+    pub fn canceller(&self) -> Canceller {
+        self.body.canceller()
+    }
+
     /// The body.
     pub fn body_mut(&mut self) -> &mut ResponseBody {
         &mut self.body
@@ -139,7 +172,10 @@ pub struct ResponseBody {
 
 impl ResponseBody {
     /// The next piece of at most `wanted` bytes, or the end; registers the task if there is neither.
-    pub(crate) fn poll_chunk(
+    ///
+    /// # Errors
+    /// As [`chunk`](Self::chunk).
+    pub fn poll_chunk(
         &mut self,
         wanted: usize,
         cx: &mut Context<'_>,
@@ -152,7 +188,7 @@ impl ResponseBody {
 }
 
 /// The most that one chunk holds.
-pub(crate) const CHUNK: usize = 64 * 1024;
+pub const CHUNK: usize = 64 * 1024;
 
 impl ResponseBody {
     /// The next piece of the body, `None` at its end.
@@ -189,6 +225,16 @@ impl ResponseBody {
         self.exchange.0.set_priority(priority);
     }
 
+    /// When what happened so far: all of it, after the end was read.
+    pub fn timings(&self) -> Timings {
+        self.exchange.0.timings().get()
+    }
+
+    /// What cancels the rest from elsewhere.
+    pub fn canceller(&self) -> Canceller {
+        Canceller::of(&self.exchange.0)
+    }
+
     /// The fields that came behind the body, once: none before the body was read to its end. (The engine
     /// for HTTP/3, neqo 0.13.4, drops them.)
     pub fn take_trailers(&mut self) -> Option<HeaderMap> {
@@ -218,7 +264,8 @@ impl io::Read for ResponseBody {
     }
 }
 
-pub(crate) fn into_io(error: NetError) -> io::Error {
+/// As a reader tells of it.
+pub fn into_io(error: NetError) -> io::Error {
     let kind = match &error {
         NetError::PartialTransfer { .. } => io::ErrorKind::UnexpectedEof,
         NetError::NetTimeout(_) => io::ErrorKind::TimedOut,

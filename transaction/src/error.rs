@@ -4,6 +4,8 @@ use std::{fmt, io, net::SocketAddr};
 
 use thiserror::Error;
 
+use crate::ech::EchConfigList;
+
 /// An HTTP/3 or QUIC application error code (RFC 9114 §8.1), at most 62 bits wide.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ErrorCode(u64);
@@ -95,7 +97,7 @@ pub enum Fault {
     Bug,
 }
 
-/// What a connection was doing when its time ran out.
+/// What a connection or a request was doing when its time ran out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TimeoutPhase {
     /// The name was looked up.
@@ -104,6 +106,19 @@ pub enum TimeoutPhase {
     Connect,
     /// Connected, but the peer fell silent for the idle timeout.
     Idle,
+    /// The request was sent, and no response began within its limit.
+    FirstByte,
+    /// The response began, and no more of it came within its limit.
+    Read,
+    /// The request was not done by its deadline, wherever it was.
+    Whole,
+}
+
+impl TimeoutPhase {
+    /// Whether a connection ran out of time; else one request did, by a limit of its own.
+    fn is_the_connections(self) -> bool {
+        matches!(self, Self::Resolve | Self::Connect | Self::Idle)
+    }
 }
 
 impl fmt::Display for TimeoutPhase {
@@ -112,6 +127,11 @@ impl fmt::Display for TimeoutPhase {
             Self::Resolve => "while looking up the name: the resolver did not answer",
             Self::Connect => "while connecting: the server did not answer",
             Self::Idle => "after the connection was made: the server fell silent",
+            Self::FirstByte => {
+                "while waiting for the response: the server did not begin it in time"
+            }
+            Self::Read => "while reading the response: no more of it came in time",
+            Self::Whole => "before the request was done",
         })
     }
 }
@@ -151,6 +171,30 @@ impl fmt::Display for CertificateProblem {
     }
 }
 
+/// Why a redirect was not followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RedirectProblem {
+    /// So many were followed before it, which is the limit.
+    TooMany(u32),
+    /// It leads to another protocol than https.
+    Protocol,
+    /// It names no URL that can be fetched.
+    Malformed,
+    /// It asks for the request's body again, which could be sent once.
+    BodyGone,
+}
+
+impl fmt::Display for RedirectProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooMany(limit) => write!(f, "the limit of {limit} redirects is reached"),
+            Self::Protocol => f.write_str("only https:// may be redirected to"),
+            Self::Malformed => f.write_str("that is no URL that can be fetched"),
+            Self::BodyGone => f.write_str("the request's body can't be sent a second time"),
+        }
+    }
+}
+
 /// How a request or a connection failed.
 ///
 /// One connection's error ends many transactions, hence `Clone`. Necko's names are in the rustdoc of the
@@ -166,13 +210,21 @@ pub enum NetError {
         /// The resolver's words.
         reason: String,
     },
-    /// `NS_ERROR_CONNECTION_REFUSED`: nobody listens on that UDP port, or the host is unreachable.
+    /// `NS_ERROR_CONNECTION_REFUSED`: nobody listens on that port, or the host is unreachable.
     #[error(
-        "{peer} refused the connection: nothing listens on that UDP port, or the way to it is closed"
+        "{peer} refused the connection: nothing listens on that port, or the way to it is closed"
     )]
     ConnectionRefused {
         /// The last address that was tried.
         peer: SocketAddr,
+    },
+    /// The host has several addresses, and none of them could be reached.
+    #[error("could not connect to {host}: {}", each(attempts))]
+    NoAddressAnswered {
+        /// The name that was looked up.
+        host: String,
+        /// Each address and why it could not be reached, in the order of failing.
+        attempts: Vec<(SocketAddr, NetError)>,
     },
     /// `NS_ERROR_NET_TIMEOUT`.
     #[error("timed out {0}")]
@@ -193,6 +245,32 @@ pub enum NetError {
     /// a second 421 is delivered as the response that it is.
     #[error("the server says that the request was not meant for it")]
     MisdirectedRequest,
+    /// 425: the server wants the request again when it knows that nobody replays it. Never delivered: the request
+    /// goes again when the handshake is complete, and a second 425 is delivered as the response that it is.
+    #[error("the server wants this request after the handshake, not in early data")]
+    TooEarly,
+    /// 408: the server waited too long for the request. Never delivered: the request goes again, and a
+    /// second 408 is delivered as the response that it is.
+    #[error("the server did not wait for the whole request")]
+    RequestTimeout,
+    /// 417: the server does not do what `Expect` asks for. Never delivered: the request goes without it.
+    #[error("the server does not meet the expectation")]
+    ExpectationFailed,
+    /// The server could not decrypt the hello, and proved that it may say so. Never delivered: what was to go
+    /// goes on a fresh connection with the configuration that the server gave, or without ECH if it gave none.
+    #[error("the server wants another ECH configuration, or none")]
+    EchRetry(Option<EchConfigList>),
+    /// ECH was tried and refused, and there is no other way to try it (curl's `CURLE_ECH_REQUIRED`).
+    #[error("{host} refused Encrypted Client Hello: {reason}")]
+    EchRejected {
+        /// Whom the request was for.
+        host: String,
+        /// Why it was not tried again.
+        reason: &'static str,
+    },
+    /// The request could have gone again, but bytes of its body have left that can't be had a second time.
+    #[error("{0}; the request could go again, but its body can't be sent a second time")]
+    BodyNotRewindable(Box<NetError>),
     /// `NS_ERROR_NET_PARTIAL_TRANSFER`: the response broke off. What arrived could be read.
     #[error("the response broke off after {received} bytes{}: {reason}", of(*expected))]
     PartialTransfer {
@@ -206,6 +284,17 @@ pub enum NetError {
     /// The server broke HTTP (RFC 9110, RFC 9114) in this response.
     #[error("malformed response: {0}")]
     MalformedResponse(String),
+    /// `NS_ERROR_REDIRECT_LOOP` and its like: a redirect that is not followed.
+    #[error("redirected to {location:?}: {problem}")]
+    Redirect {
+        /// As the server wrote it.
+        location: String,
+        /// What is wrong with it.
+        problem: RedirectProblem,
+    },
+    /// `NS_ERROR_INVALID_CONTENT_ENCODING`: the body's coding is unknown, or the body is not in it.
+    #[error("the response's content encoding: {0}")]
+    ContentEncoding(String),
     /// `NS_ERROR_NET_HTTP3_PROTOCOL_ERROR`: one side found the other breaking HTTP/3 or QPACK.
     #[error("HTTP/3 error {code}{}", by(*by_peer, reason))]
     Http3Protocol {
@@ -232,6 +321,9 @@ pub enum NetError {
         /// Whether the peer sent it.
         by_peer: bool,
     },
+    /// The server broke TLS, or offers nothing that this program speaks.
+    #[error("TLS with the server failed: {0}")]
+    TlsProtocol(String),
     /// The server could not prove to be `host`.
     #[error("certificate of {host}: {problem} ({detail})")]
     Certificate {
@@ -278,6 +370,11 @@ fn of(expected: Option<u64>) -> String {
     expected.map_or_else(String::new, |bytes| format!(" of {bytes}"))
 }
 
+fn each(attempts: &[(SocketAddr, NetError)]) -> String {
+    let lines = attempts.iter().map(|(peer, error)| format!("{peer}: {error}"));
+    lines.collect::<Vec<_>>().join("; ")
+}
+
 fn by(by_peer: bool, reason: &str) -> String {
     let who = if by_peer { "sent by the server" } else { "found in what the server sent" };
     if reason.is_empty() { format!(", {who}") } else { format!(", {who}: {reason}") }
@@ -289,15 +386,24 @@ impl NetError {
         match self {
             Self::UnknownHost { .. }
             | Self::ConnectionRefused { .. }
+            | Self::NoAddressAnswered { .. }
             | Self::NetTimeout(_)
             | Self::NetReset { .. } => Fault::Network,
             Self::NetInterrupt { .. }
             | Self::MisdirectedRequest
+            | Self::TooEarly
+            | Self::RequestTimeout
+            | Self::ExpectationFailed
+            | Self::EchRetry(_)
+            | Self::EchRejected { .. }
             | Self::PartialTransfer { .. }
             | Self::MalformedResponse(_)
+            | Self::Redirect { .. }
+            | Self::ContentEncoding(_)
             | Self::Http3Protocol { .. }
             | Self::QuicTransport { .. }
             | Self::Tls { .. }
+            | Self::TlsProtocol(_)
             | Self::Certificate { .. } => Fault::Peer,
             Self::Aborted
             | Self::ShuttingDown
@@ -306,18 +412,19 @@ impl NetError {
             | Self::RequestBody(_) => Fault::Local,
             Self::InvalidUrl(_) | Self::InvalidRequest(_) => Fault::Misuse,
             Self::Internal(_) => Fault::Bug,
+            Self::BodyNotRewindable(error) => error.fault(),
         }
     }
 
     /// Whether another address of the same host may do better, when no connection came about. A bad
     /// certificate is bad everywhere.
     pub fn is_about_the_address(&self) -> bool {
-        matches!(
-            self,
-            Self::ConnectionRefused { .. }
-                | Self::NetTimeout(_)
-                | Self::NetReset { .. }
-                | Self::Socket { .. }
-        )
+        match self {
+            Self::ConnectionRefused { .. } | Self::NetReset { .. } => true,
+            Self::NetTimeout(phase) => phase.is_the_connections(),
+            // Without a network no address is better than another.
+            Self::Socket { kind, .. } => *kind != io::ErrorKind::NetworkDown,
+            _ => false,
+        }
     }
 }

@@ -7,7 +7,7 @@ use std::{
     collections::VecDeque,
     sync::{
         Arc,
-        atomic::{AtomicU8, Ordering},
+        atomic::{AtomicBool, AtomicU8, Ordering},
     },
     task::{Poll, Waker},
 };
@@ -17,9 +17,11 @@ use http::HeaderMap;
 use parking_lot::{Condvar, Mutex};
 
 use crate::{
+    early_data::EarlyData,
     error::NetError,
     head::{Priority, ResponseHead},
     pipe::{Pipe, Read},
+    timings::SharedTimings,
 };
 
 /// What the consumer wants of the socket thread; each is a bit, so wishing twice is wishing once.
@@ -52,9 +54,25 @@ enum Head {
     Failed(NetError),
 }
 
+/// What the consumer, and whoever watches the time, waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// The rest of the request's body, which is the application's to give.
+    RequestAwaited,
+    /// The final head of the response.
+    HeadAwaited,
+    /// More of its body; what came was read.
+    BodyAwaited,
+    /// Nothing: there is something to read.
+    ConsumerIsSlow,
+    /// Nothing: it has ended.
+    Over,
+}
+
 #[derive(Debug)]
 struct State {
     head: Head,
+    early_data: EarlyData,
     /// 103 heads that the consumer has not looked at.
     early_hints: VecDeque<ResponseHead>,
     pipe: Pipe,
@@ -64,6 +82,8 @@ struct State {
     consumer: Option<Waker>,
     /// The consumer dropped its end.
     abandoned: bool,
+    /// Why it was ended from this side, before its end.
+    ended_early: Option<NetError>,
 }
 
 /// The shared part of a transaction. Any thread.
@@ -74,6 +94,9 @@ pub(crate) struct Exchange {
     wishes: AtomicU8,
     /// Wakes whatever owns the transaction on the socket thread.
     owner: Mutex<Option<Waker>>,
+    timings: SharedTimings,
+    /// The request's body has nothing for now.
+    body_waits: AtomicBool,
 }
 
 impl Exchange {
@@ -81,20 +104,78 @@ impl Exchange {
         Arc::new(Self {
             state: Mutex::new(State {
                 head: Head::Awaited,
+                early_data: EarlyData::NotTried,
                 early_hints: VecDeque::new(),
                 pipe: Pipe::default(),
                 trailers: None,
                 priority: Priority::default(),
                 consumer: None,
                 abandoned: false,
+                ended_early: None,
             }),
             changed: Condvar::new(),
             wishes: AtomicU8::new(0),
             owner: Mutex::new(None),
+            timings: SharedTimings::default(),
+            body_waits: AtomicBool::new(false),
         })
     }
 
+    /// When what happened.
+    pub(crate) fn timings(&self) -> &SharedTimings {
+        &self.timings
+    }
+
+    /// How far it is.
+    pub(crate) fn standing(&self) -> Standing {
+        let state = self.state.lock();
+        if state.pipe.has_ended() {
+            Standing::Over
+        } else if let Head::Awaited = state.head {
+            let waits = self.body_waits.load(Ordering::Relaxed);
+            if waits { Standing::RequestAwaited } else { Standing::HeadAwaited }
+        } else if state.pipe.buffered() == 0 {
+            Standing::BodyAwaited
+        } else {
+            Standing::ConsumerIsSlow
+        }
+    }
+
+    /// Ends it with `error`, unless it has ended: the consumer is told now, and whoever owns the transaction
+    /// cancels it. What arrived stays readable, except for one who cancelled.
+    pub(crate) fn end_early(&self, error: NetError) {
+        let mut ended = false;
+        self.change(|state| {
+            if state.pipe.has_ended() {
+                return;
+            }
+            ended = true;
+            if let Head::Awaited = state.head {
+                state.head = Head::Failed(error.clone());
+            }
+            state.early_hints.clear();
+            if error == NetError::Aborted {
+                state.pipe.discard();
+            }
+            state.pipe.finish(Err(error.clone()));
+            state.ended_early = Some(error);
+        });
+        if ended {
+            self.wish(Wishes::CANCEL);
+        }
+    }
+
     // The socket thread's side.
+
+    /// Whether the application, or a worker, is slow with the request's body.
+    pub(crate) fn set_body_waits(&self, waits: bool) {
+        self.body_waits.store(waits, Ordering::Relaxed);
+    }
+
+    /// Why it was ended from this side, if it was.
+    pub(crate) fn ended_early(&self) -> Option<NetError> {
+        self.state.lock().ended_early.clone()
+    }
 
     /// Names who is to be woken when the consumer wishes something; at once if it has.
     pub(crate) fn set_owner(&self, waker: Option<Waker>) {
@@ -119,8 +200,11 @@ impl Exchange {
         }
     }
 
-    pub(crate) fn deliver_head(&self, head: ResponseHead) {
-        self.change(|state| state.head = Head::Arrived(head));
+    pub(crate) fn deliver_head(&self, head: ResponseHead, early_data: EarlyData) {
+        self.change(|state| {
+            state.head = Head::Arrived(head);
+            state.early_data = early_data;
+        });
     }
 
     /// Adds a 103 head. The caller bounds their number.
@@ -227,6 +311,11 @@ impl Exchange {
             }
             self.changed.wait(&mut state);
         }
+    }
+
+    /// What became of the request as early data; to be asked when the head was taken.
+    pub(crate) fn early_data(&self) -> EarlyData {
+        self.state.lock().early_data
     }
 
     /// The trailer fields, once.

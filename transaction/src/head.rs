@@ -109,6 +109,11 @@ impl RequestHead {
         self.headers.entry(name).or_insert(value);
     }
 
+    /// Leaves a field out.
+    pub fn remove(&mut self, name: &HeaderName) {
+        self.headers.remove(name);
+    }
+
     /// The request's `Content-Length`, if it states one.
     pub fn content_length(&self) -> Option<u64> {
         content_length(&self.headers).ok().flatten()

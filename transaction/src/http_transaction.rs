@@ -10,15 +10,19 @@
 use std::{fmt, sync::Arc, task::Waker};
 
 use bytes::BytesMut;
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, Method, header};
 
 use crate::{
-    ClassOfService, ConnectionInfo, RequestBody,
+    Alpn, ClassOfService, ConnectionInfo, RequestBody,
     body::{BodyRead, BodyReader, Next},
     consumer::PendingResponse,
+    early_data::EarlyData,
     error::{Fault, NetError},
     exchange::{Exchange, Wishes},
     head::{RequestHead, ResponseHead},
+    restart::{Earlier, Unserved, next_protocol},
+    time_limits::{TimeLimits, Watch},
+    timings::SharedTimings,
 };
 
 /// A transaction's number, for logs and for finding it in a queue. Unique within a handler.
@@ -90,7 +94,8 @@ pub enum Closed {
 /// never waits for ever.
 pub struct HttpTransaction {
     id: TransactionId,
-    /// Where it goes; it keeps this through restarts, on whichever connection they were.
+    /// Where it goes; it keeps this through restarts, on whichever connection they were, except for the
+    /// protocol if the server wants another one.
     info: ConnectionInfo,
     class: ClassOfService,
     head: RequestHead,
@@ -98,12 +103,16 @@ pub struct HttpTransaction {
     exchange: Arc<Exchange>,
     progress: Progress,
     attempts: u32,
-    /// A server said that it is not the one to ask (421); that is believed once.
-    misdirected: bool,
-    /// That was what ended the last attempt.
-    just_misdirected: bool,
+    earlier: Earlier,
+    /// What became of it as early data.
+    early_data: EarlyData,
+    /// It may not be sent as early data (necko's `mDoNotTryEarlyData`).
+    not_early: bool,
     /// The unused rest of the last segment of the pipe.
     segment: BytesMut,
+    limits: TimeLimits,
+    /// Kept until the exchange ends; its drop tells whoever watches the time.
+    watched: Option<Box<dyn Send>>,
 }
 
 /// Transactions that are to be dispatched again.
@@ -114,6 +123,8 @@ pub type Restarts = Vec<Box<HttpTransaction>>;
 struct Progress {
     /// The head was given to an engine that can send.
     sent: bool,
+    /// The connection has served other requests before, one after the other.
+    reused: bool,
     received: Received,
     interim_heads: u32,
     body_received: u64,
@@ -131,6 +142,17 @@ enum Received {
     Interim,
     /// The final head.
     Head,
+}
+
+/// What is to become of a transaction that an error ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    /// It goes again.
+    Restart,
+    /// It would, but for its body.
+    BodyIsGone,
+    /// The consumer gets the error.
+    Deliver,
 }
 
 impl HttpTransaction {
@@ -151,9 +173,12 @@ impl HttpTransaction {
             exchange: Arc::clone(&exchange),
             progress: Progress::default(),
             attempts: 1,
-            misdirected: false,
-            just_misdirected: false,
+            earlier: Earlier::default(),
+            early_data: EarlyData::NotTried,
+            not_early: false,
             segment: BytesMut::new(),
+            limits: TimeLimits::default(),
+            watched: None,
         };
         (Box::new(transaction), PendingResponse::new(exchange))
     }
@@ -178,10 +203,30 @@ impl HttpTransaction {
         self.class = class;
     }
 
+    /// Says how long it may take; to be called before it is submitted.
+    pub fn set_time_limits(&mut self, limits: TimeLimits) {
+        self.limits = limits;
+    }
+
+    /// What looks after its limits, if it has some; for the manager, which keeps it.
+    pub fn watch(&self) -> Option<Watch> {
+        Watch::new(Arc::downgrade(&self.exchange), self.limits)
+    }
+
+    /// Takes something into keeping that is dropped when the exchange ends.
+    pub fn set_watched(&mut self, until_the_end: Box<dyn Send>) {
+        self.watched = Some(until_the_end);
+    }
+
+    /// Where those who drive it record when what happened. (Restarts are recorded here.)
+    pub fn timings(&self) -> &SharedTimings {
+        self.exchange.timings()
+    }
+
     /// Whether it is restarted because a server refused it as not meant for it: it is to go to a fresh
     /// connection of its own origin.
     pub fn was_misdirected(&self) -> bool {
-        self.just_misdirected
+        self.earlier.just_misdirected
     }
 
     /// What is asked for.
@@ -210,6 +255,11 @@ impl HttpTransaction {
         self.exchange.buffered() + self.body.buffered()
     }
 
+    /// How many bytes the request's body has, if that was known from the start.
+    pub fn body_length(&self) -> Option<u64> {
+        self.body.length()
+    }
+
     /// Bytes of the response's body that arrived in this attempt.
     pub fn body_received(&self) -> u64 {
         self.progress.body_received
@@ -226,9 +276,69 @@ impl HttpTransaction {
         waiting <= LITTLE_LEFT && received - waiting.min(received) >= ENOUGH_TO_TELL
     }
 
+    // Early data (0-RTT).
+
+    /// Whether it may be sent before the handshake is complete: whoever records it then can have the server do
+    /// it twice, and if the server refuses it has to be sent again from its first byte (necko's `Do0RTT`).
+    pub fn may_go_early(&self) -> bool {
+        !self.not_early && self.head.method().is_safe() && self.body.is_repeatable()
+    }
+
+    /// Keeps it from being sent before the handshake is complete.
+    pub fn forbid_early_data(&mut self) {
+        self.not_early = true;
+    }
+
+    /// What became of it as early data.
+    pub fn early_data(&self) -> EarlyData {
+        self.early_data
+    }
+
+    /// It was sent before the handshake is complete.
+    pub fn sent_early(&mut self) {
+        self.early_data = EarlyData::Sent;
+    }
+
+    /// The server takes what was sent early.
+    pub fn early_data_accepted(&mut self) {
+        if self.early_data == EarlyData::Sent {
+            self.early_data = EarlyData::Accepted;
+        }
+    }
+
+    /// The server threw away what was sent early: everything begins anew, and nobody notices (necko's
+    /// `Finish0RTT`).
+    ///
+    /// # Errors
+    /// Part of a response was delivered already, from a server that can't have read the request.
+    pub fn early_data_rejected(&mut self) -> Result<(), NetError> {
+        if self.progress.received != Received::Nothing || !self.body.can_rewind() {
+            let reason = "the server refused early data that it had answered".into();
+            return Err(NetError::NetReset { reason });
+        }
+        self.early_data = EarlyData::Rejected;
+        self.body.rewind();
+        self.progress = Progress::default();
+        Ok(())
+    }
+
+    /// Whether it was tried before: a connection that is made for it had better be like those of old, in case
+    /// something new about them was the trouble (necko's `IS_RETRY`).
+    pub fn is_retry(&self) -> bool {
+        self.attempts > 1
+    }
+
     /// The head was handed to a connection: from now on only a safe request may go again.
     pub fn head_sent(&mut self) {
         self.progress.sent = true;
+    }
+
+    /// Says that the connection has served another request before and was idle since (HTTP/1.1): it may have
+    /// been closing when this one came, so that one without any answer goes again, whatever its method. To be
+    /// called with each activation. A connection that got the first byte of an answer must not end the
+    /// transaction with [`NetError::NetReset`] any more.
+    pub fn set_reused_connection(&mut self, reused: bool) {
+        self.progress.reused = reused;
     }
 
     /// Gives request body to `send` until it takes no more (necko's `ReadSegments`).
@@ -239,10 +349,14 @@ impl HttpTransaction {
         &mut self,
         mut send: impl FnMut(&[u8]) -> Result<usize, NetError>,
     ) -> Result<Sending, NetError> {
+        self.exchange.set_body_waits(false);
         loop {
             let taken = match self.body.next()? {
                 Next::Bytes(bytes) => send(bytes)?,
-                Next::Wait => return Ok(Sending::Wait),
+                Next::Wait => {
+                    self.exchange.set_body_waits(true);
+                    return Ok(Sending::Wait);
+                }
                 Next::End => return Ok(Sending::End),
             };
             if taken == 0 {
@@ -274,13 +388,16 @@ impl HttpTransaction {
         if head.is_interim() {
             return self.note_interim_head(head);
         }
-        if head.status == StatusCode::MISDIRECTED_REQUEST && self.may_go_to_another_connection() {
-            return Err(NetError::MisdirectedRequest);
+        let reused = self.progress.reused;
+        if let Some(error) = self.earlier.error_of(&head, &self.head, reused, self.early_data)
+            && self.verdict(&error) == Verdict::Restart
+        {
+            return Err(error);
         }
         self.progress.body_expected =
             head.body_length(self.head.method()).map_err(NetError::MalformedResponse)?;
         self.progress.received = Received::Head;
-        self.exchange.deliver_head(head);
+        self.exchange.deliver_head(head, self.early_data);
         Ok(())
     }
 
@@ -349,13 +466,14 @@ impl HttpTransaction {
     pub fn close(mut self: Box<Self>, reason: Result<(), NetError>) -> Closed {
         let end = match reason {
             Ok(()) => self.complete(),
-            Err(error) if self.may_restart(&error) => {
-                self.just_misdirected = error == NetError::MisdirectedRequest;
-                self.misdirected |= self.just_misdirected;
-                self.restart();
-                return Closed::Restart(self);
-            }
-            Err(error) => Err(self.describe(error)),
+            Err(error) => match self.verdict(&error) {
+                Verdict::Restart => {
+                    self.restart(&error);
+                    return Closed::Restart(self);
+                }
+                Verdict::BodyIsGone => Err(NetError::BodyNotRewindable(Box::new(error))),
+                Verdict::Deliver => Err(self.describe(error)),
+            },
         };
         log::debug!(target: "necko::transaction", "{} closed: {end:?}", self.id);
         self.finish(end);
@@ -370,12 +488,15 @@ impl HttpTransaction {
 
     fn finish(&mut self, end: Result<(), NetError>) {
         self.progress.finished = true;
+        // Whoever cancels on its behalf need not know why.
+        let end = self.exchange.ended_early().map_or(end, Err);
         match &end {
             Ok(()) => self.discard_body(),
             Err(error) => self.body.close(error.clone()),
         }
         self.exchange.set_owner(None);
         self.exchange.finish(end);
+        self.watched = None;
     }
 
     /// The stream ended in good order: was that all?
@@ -409,34 +530,41 @@ impl HttpTransaction {
         }
     }
 
-    /// Whether this attempt left no trace with the consumer and may leave a second one with the server
-    /// (necko's `nsHttpTransaction::Close`, the restart rules).
-    fn may_restart(&self, error: &NetError) -> bool {
-        let unseen = self.progress.received == Received::Nothing
-            && self.attempts < MAX_ATTEMPTS
-            && self.body.can_rewind();
-        let harmless = !self.progress.sent || self.head.method().is_safe();
-        match error {
-            NetError::NetInterrupt { code } => {
-                unseen && *code == crate::ErrorCode::REQUEST_REJECTED
-            }
-            NetError::NetReset { .. } => unseen && harmless,
-            // The server did not act on it (RFC 9110 §15.5.20).
-            NetError::MisdirectedRequest => unseen,
-            _ => false,
+    /// Whether this attempt left no trace with the consumer and may leave a second one with the server: see
+    /// [`restart`](crate::restart).
+    fn verdict(&self, error: &NetError) -> Verdict {
+        let Progress { sent, reused, received, .. } = self.progress;
+        let again = match error.unserved() {
+            Unserved::Yes if error.is_version_fallback() => self.info.alpn == Alpn::Http3,
+            Unserved::Yes => true,
+            Unserved::Perhaps => !sent || reused || self.head.method().is_safe(),
+            Unserved::No => false,
+        };
+        if !again || received != Received::Nothing || self.attempts >= MAX_ATTEMPTS {
+            Verdict::Deliver
+        } else if self.body.can_rewind() {
+            Verdict::Restart
+        } else {
+            Verdict::BodyIsGone
         }
     }
 
-    /// Whether a 421 is a reason to ask again elsewhere; else it is an answer like others.
-    fn may_go_to_another_connection(&self) -> bool {
-        !self.misdirected && self.may_restart(&NetError::MisdirectedRequest)
-    }
-
-    fn restart(&mut self) {
+    fn restart(&mut self, error: &NetError) {
         log::debug!(target: "necko::transaction", "{} will be restarted", self.id);
+        self.earlier.note(error);
+        if *error == NetError::ExpectationFailed {
+            self.head.remove(&header::EXPECT);
+        }
+        self.info.alpn = next_protocol(self.info.alpn, error);
+        self.early_data = match error {
+            NetError::TooEarly => EarlyData::TooEarly,
+            _ => EarlyData::NotTried,
+        };
         self.attempts += 1;
+        self.not_early = true;
         self.body.rewind();
         self.progress = Progress::default();
+        self.exchange.timings().restart();
         self.exchange.set_owner(None);
     }
 

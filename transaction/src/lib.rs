@@ -22,26 +22,37 @@
 #[cfg(any(feature = "futures-io", feature = "http-body"))]
 mod adapters;
 pub mod body;
+mod canceller;
 mod class_of_service;
 mod connection_info;
 pub mod consumer;
+mod early_data;
+mod ech;
 pub mod error;
 pub mod exchange;
 pub mod head;
 mod http_transaction;
 pub mod pipe;
+mod restart;
+mod time_limits;
+mod timings;
 mod verifier;
 mod witness;
 
 pub use body::{BodyRead, BodyWriter, RequestBody};
+pub use canceller::Canceller;
 pub use class_of_service::{ClassOfService, TabId};
 pub use connection_info::{AddressFamily, Alpn, ConnectionInfo, Isolation, Route};
 pub use consumer::{PendingResponse, Response, ResponseBody};
-pub use error::{CertificateProblem, ErrorCode, Fault, NetError, TimeoutPhase};
+pub use early_data::EarlyData;
+pub use ech::{Ech, EchConfigList, InvalidEchConfig};
+pub use error::{CertificateProblem, ErrorCode, Fault, NetError, RedirectProblem, TimeoutPhase};
 pub use exchange::Wishes;
 pub use head::{InvalidRequest, Priority, RequestHead, ResponseHead};
 pub use http_transaction::{
     Closed, HttpTransaction, PipeFull, Restarts, Sending, TransactionId, Writing,
 };
+pub use time_limits::{TimeLimits, Watch};
+pub use timings::{ConnectTimings, SharedTimings, Timings};
 pub use verifier::{CertificateVerifier, VerificationError, VerificationRequest};
 pub use witness::Witness;

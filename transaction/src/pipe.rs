@@ -67,6 +67,11 @@ impl Pipe {
         self.end.get_or_insert(end);
     }
 
+    /// Whether an end was set.
+    pub fn has_ended(&self) -> bool {
+        self.end.is_some()
+    }
+
     /// Throws away what was written and has not been read: its reader is gone.
     pub fn discard(&mut self) {
         self.pieces.clear();

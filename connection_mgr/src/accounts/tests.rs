@@ -52,7 +52,7 @@ impl HttpConnection for Still {
     fn authenticated(&mut self, _verdict: Result<(), VerificationError>) {}
     fn dont_reuse(&mut self) {}
     fn close_transaction(&mut self, _ctx: &mut Ctx<'_>, _error: NetError) {}
-    fn shutdown(&mut self, _ctx: &mut Ctx<'_>) {}
+    fn shutdown(&mut self, _ctx: &mut Ctx<'_>, _error: NetError) {}
     fn close(&mut self, _ctx: &mut Ctx<'_>) {}
     fn aftermath(&mut self) -> Aftermath {
         Aftermath::default()
@@ -67,7 +67,13 @@ impl HttpConnection for Still {
         ([192, 0, 2, 1], 443).into()
     }
     fn snapshot(&self) -> ConnectionSnapshot {
-        ConnectionSnapshot { peer: String::new(), active: false, idle: false, session: None }
+        ConnectionSnapshot {
+            peer: String::new(),
+            active: false,
+            idle: false,
+            session: None,
+            http1: None,
+        }
     }
 }
 
@@ -193,12 +199,12 @@ fn m4_m11_more_than_one_active_http3_connection_and_any_idle_one_is_found() {
     let (mut mgr, ..) = in_order();
     let second = register(&mut mgr, &info("host.example"));
     entry(&mut mgr, &info("host.example")).active.push(second);
-    assert_wrong(&mgr, "2 active, 0 idle");
+    assert_wrong(&mgr, "2 active, 0 of them connecting, 0 idle");
     let (mut mgr, key, _response) = in_order();
     let entry = entry(&mut mgr, &info("host.example"));
     entry.active.clear();
     entry.idle.push(key);
-    assert_wrong(&mgr, "0 active, 1 idle");
+    assert_wrong(&mgr, "0 active, 0 of them connecting, 1 idle");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Names become connections (necko's `MakeNewConnection`, `DnsAndConnectSocket`).
 
-use std::{collections::BTreeSet, net::SocketAddr, sync::Arc};
+use std::{collections::BTreeSet, net::SocketAddr, sync::Arc, time::Duration};
 
 use transaction::{AddressFamily, Alpn, ConnectionInfo, NetError, TimeoutPhase};
 
@@ -16,10 +16,10 @@ use crate::{
 impl ConnectionMgr {
     /// Begins the connections that an entry wants and may have; what it has to wait for brings it back here.
     pub(super) fn make_new_connection(&mut self, ctx: &mut Ctx<'_>, info: &ConnectionInfo) {
-        while let Some(entry) = self.entries.get_mut(info)
+        while let Some(entry) = self.entries.get(info)
             && entry.wants_connection(info, self.parts.limits.max_connections_per_host)
         {
-            if entry.untried.is_empty() {
+            if entry.addresses.is_empty() {
                 self.resolve(ctx, info);
                 return;
             }
@@ -27,14 +27,23 @@ impl ConnectionMgr {
                 self.starve(info);
                 return;
             }
-            let Some(entry) = self.entries.get_mut(info) else { return };
-            let Some(peer) = entry.untried.next() else { return };
-            let last = entry.untried.is_empty();
-            match self.setup_connection(ctx, info, peer, !last) {
-                Ok(()) => {}
-                Err(error) if last => self.fail_pending(info, &error),
-                Err(error) => log::debug!(target: "necko::mgr", "{info}: {peer}: {error}"),
-            }
+            self.dial(ctx, info);
+        }
+    }
+
+    /// Tries one more address. The first connection of a race takes the transaction that it is made for; those
+    /// that join the race find one when they have won.
+    pub(super) fn dial(&mut self, ctx: &mut Ctx<'_>, info: &ConnectionInfo) {
+        let deadline = ctx.now() + self.parts.limits.connect_timeout;
+        let Some(entry) = self.entries.get_mut(info) else { return };
+        let first = entry.connecting.is_empty() || entry.addresses.is_proven();
+        if first && entry.addresses.deadline().is_none() && !entry.addresses.is_proven() {
+            entry.addresses.set_deadline(Some(deadline));
+        }
+        let Some(peer) = entry.addresses.next() else { return };
+        match self.setup_connection(ctx, info, peer, first) {
+            Ok(()) => self.race(ctx, info),
+            Err(error) => self.attempt_failed(ctx, info, peer, &error),
         }
     }
 
@@ -55,17 +64,21 @@ impl ConnectionMgr {
 
     // Looking the name up.
 
-    pub(super) fn new_attempt(&mut self, ctx: &mut Ctx<'_>) -> Attempt {
+    pub(super) fn new_attempt(&mut self, ctx: &mut Ctx<'_>, limit: Duration) -> Attempt {
         self.attempts += 1;
         let timer = ctx.create_timer(Target::HalfOpen(self.attempts));
-        ctx.set_timer(timer, Some(ctx.now() + self.parts.limits.connect_timeout));
+        ctx.set_timer(timer, Some(ctx.now() + limit));
         Attempt { number: self.attempts, timer }
     }
 
     fn resolve(&mut self, ctx: &mut Ctx<'_>, info: &ConnectionInfo) {
-        let attempt = self.new_attempt(ctx);
+        let limits = &self.parts.limits;
+        let deadline = ctx.now() + limits.connect_timeout;
+        let attempt = self.new_attempt(ctx, limits.attempt_timeout.min(limits.connect_timeout));
         if let Some(entry) = self.entries.get_mut(info) {
             entry.half_open = HalfOpen::Resolving(attempt);
+            entry.addresses.set_deadline(Some(deadline));
+            entry.addresses.look_up_begins(ctx.now());
         }
         let (resolver, poster) = (Arc::clone(&self.parts.resolver), ctx.poster().clone());
         let info = info.clone();
@@ -88,8 +101,10 @@ impl ConnectionMgr {
         }
         match result.and_then(|addresses| usable_addresses(info, addresses)) {
             Ok(addresses) => {
+                let slow = self.slow_families.get(info);
                 if let Some(entry) = self.entries.get_mut(info) {
-                    entry.untried.set(addresses);
+                    entry.addresses.look_up_ended(ctx.now());
+                    entry.addresses.set(addresses, slow);
                 }
                 if self.begin_to_join(ctx, info) {
                     return;
@@ -132,29 +147,41 @@ impl ConnectionMgr {
         else {
             return;
         };
-        let (info, resolving) = (info.clone(), matches!(entry.half_open, HalfOpen::Resolving(_)));
+        let info = info.clone();
+        let (resolving, racing) =
+            (matches!(entry.half_open, HalfOpen::Resolving(_)), entry.half_open.is_racing());
         self.abandon_half_open(ctx, &info);
         if resolving {
             self.fail_pending(&info, &NetError::NetTimeout(TimeoutPhase::Resolve));
+        } else if racing {
+            self.join_race(ctx, &info);
         }
         self.process_pending_queue(ctx, &info);
     }
 
     // Connecting.
 
-    /// Necko's `SetupConn`: a connection, its handle, and the transaction that it is made for.
+    /// Necko's `SetupConn`: a connection, its handle, and the transaction that it is made for, if there is one.
     fn setup_connection(
         &mut self,
         ctx: &mut Ctx<'_>,
         info: &ConnectionInfo,
         peer: SocketAddr,
-        retry_elsewhere: bool,
+        with_transaction: bool,
     ) -> Result<(), NetError> {
+        let connect_timeout = self.time_for_attempt(ctx, info);
+        let resumption_token = self.take_token(ctx, info);
+        let is_retry = self.entries.get(info).is_some_and(|entry| entry.pending.has_retry());
+        let timings = self
+            .entries
+            .get_mut(info)
+            .map(|entry| entry.addresses.attempt_begins(ctx.now()))
+            .unwrap_or_default();
         let parts = &self.parts;
         let slot = self.connections.try_insert_with(|slot| {
             let key = ConnectionKey::new(slot);
-            let connect_timeout = parts.limits.connect_timeout;
-            let dial = Dial { key, info, peer, retry_elsewhere, connect_timeout };
+            let dial =
+                Dial { key, info, peer, connect_timeout, resumption_token, is_retry, timings };
             let connection: Box<dyn HttpConnection> = match (info.alpn, &parts.others) {
                 (Alpn::Http3, _) => Box::new(HttpConnectionUdp::init(ctx, parts, &dial)?),
                 (Alpn::Http11, Some(others)) => others.connect(ctx, &dial)?,
@@ -172,7 +199,8 @@ impl ConnectionMgr {
         self.lifetime.connections += 1;
         let entry = self.entries.entry(info.clone()).or_default();
         entry.active.push(key);
-        let first = entry.pending.pop(self.current_tab);
+        entry.connecting.push(key);
+        let first = if with_transaction { entry.pending.pop(self.current_tab) } else { None };
         entry.speculative &= first.is_none();
         if info.alpn == Alpn::Http3 {
             self.give_handle(ctx, key);
@@ -183,35 +211,35 @@ impl ConnectionMgr {
         Ok(())
     }
 
-    /// A connection has come about: other addresses are not needed any more, and other hosts may join it
+    /// What an attempt may take, within what there is for all of them.
+    fn time_for_attempt(&self, ctx: &Ctx<'_>, info: &ConnectionInfo) -> Duration {
+        let limits = &self.parts.limits;
+        let deadline = self.entries.get(info).and_then(|entry| entry.addresses.deadline());
+        let left = deadline.map_or(limits.connect_timeout, |deadline| {
+            deadline.saturating_duration_since(ctx.now())
+        });
+        limits.attempt_timeout.min(left)
+    }
+
+    /// A connection has come about: the other attempts are not needed any more, and other hosts may join it
     /// (necko's `ReportHttp3Connection`).
-    pub(super) fn report_connection(&mut self, key: ConnectionKey, info: &ConnectionInfo) {
+    pub(super) fn report_connection(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        key: ConnectionKey,
+        info: &ConnectionInfo,
+    ) {
         let Some(registered) = self.connections.get(key.slot()) else { return };
+        let (peer, usable) = (registered.connection.peer(), registered.connection.can_activate());
         if let Some(entry) = self.entries.get_mut(info)
             && entry.active.contains(&key)
         {
             entry.speculative = false;
-            entry.untried.clear();
-            if info.alpn == Alpn::Http3 && registered.connection.can_activate() {
-                let address = registered.connection.peer().ip();
-                self.coalescing.insert(CoalescingKey::new(info, address), key);
+            entry.connecting.retain(|connecting| *connecting != key);
+            if info.alpn == Alpn::Http3 && usable {
+                self.coalescing.insert(CoalescingKey::new(info, peer.ip()), key);
             }
-        }
-    }
-
-    /// No connection came about. Who waited for it goes on to the next address, or fails as it failed.
-    /// Without an error nobody wanted it any more.
-    pub(super) fn connection_failed(&mut self, info: &ConnectionInfo, error: Option<&NetError>) {
-        let Some(entry) = self.entries.get_mut(info) else { return };
-        let Some(error) = error else {
-            entry.speculative = false;
-            return;
-        };
-        if !error.is_about_the_address() {
-            entry.untried.clear();
-        }
-        if entry.untried.is_empty() {
-            self.fail_pending(info, error);
+            self.end_race(ctx, info, peer);
         }
     }
 }

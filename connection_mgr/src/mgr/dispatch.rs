@@ -14,12 +14,14 @@ impl ConnectionMgr {
     pub(super) fn process_new_transaction(
         &mut self,
         ctx: &mut Ctx<'_>,
-        transaction: Box<HttpTransaction>,
+        mut transaction: Box<HttpTransaction>,
     ) {
+        transaction.timings().queued(ctx.now());
         if self.shutting_down {
             transaction.fail(NetError::ShuttingDown);
             return;
         }
+        self.watches.add(ctx, &mut transaction);
         let info = transaction.connection_info().clone();
         self.enqueue(ctx, transaction);
         self.process_pending_queue(ctx, &info);
@@ -154,10 +156,12 @@ impl ConnectionMgr {
         {
             self.waiting.remove(&id);
             transaction.fail(NetError::Aborted);
-            if entry.pending.is_empty() && !entry.speculative {
+            let unwanted = entry.pending.is_empty() && !entry.speculative;
+            if unwanted && !entry.half_open.is_racing() {
                 // Nobody waits for it any more.
                 self.abandon_half_open(ctx, &info);
             }
+            self.give_up_unwanted_race(ctx, &info);
             self.forget_if_empty(&info);
         }
     }

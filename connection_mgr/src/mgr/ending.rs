@@ -22,6 +22,7 @@ impl ConnectionMgr {
         if registered.connection.may_be_used_again() && !self.shutting_down {
             let info = registered.info.clone();
             self.insert_idle(&info, key);
+            self.settle_race(ctx, &info);
             step(Step::ProcessPendingQueue);
             self.process_pending_queue(ctx, &info);
         } else {
@@ -50,6 +51,7 @@ impl ConnectionMgr {
         if let Some(entry) = self.entries.get_mut(&registered.info) {
             entry.remove_connection(key);
         }
+        self.settle_race(ctx, &registered.info);
         step(Step::ProcessPendingQueue);
         self.process_pending_queue(ctx, &registered.info);
         for guest in guests {
@@ -83,12 +85,16 @@ impl ConnectionMgr {
     /// looks its host up again and connects anew (necko's `OnMsgVerifyTraffic`).
     pub(super) fn network_changed(&mut self, ctx: &mut Ctx<'_>) {
         self.coalescing.clear();
+        self.slow_families.clear();
         for info in self.infos() {
             self.abandon_half_open(ctx, &info);
             if let Some(entry) = self.entries.get_mut(&info) {
-                entry.untried.clear();
+                entry.addresses.clear();
                 entry.coalesced = None;
             }
+            // Who waits for a handshake must not wait for the old network.
+            let reason = "the network has changed".to_owned();
+            self.give_up_race(ctx, &info, &NetError::NetReset { reason });
         }
         for key in self.keys() {
             if self.is_idle(key) {
@@ -98,7 +104,6 @@ impl ConnectionMgr {
             let Some(registered) = self.connections.get_mut(key.slot()) else { continue };
             registered.guests.clear();
             registered.strangers.clear();
-            // Also one that is still connecting: who waits for it must not wait for the old network.
             if let Some(entry) = self.entries.get_mut(&registered.info) {
                 entry.make_draining(key);
             }
@@ -146,9 +151,13 @@ impl ConnectionMgr {
         self.starved.clear();
         for key in self.keys() {
             if let Some(mut registered) = self.connections.remove(key.slot()) {
-                registered.connection.shutdown(ctx);
+                registered.connection.shutdown(ctx, NetError::ShuttingDown);
+                // Nothing else is left to do for it.
+                let tokens = registered.connection.aftermath().tokens;
+                self.keep_tokens(ctx, &registered.info, tokens);
             }
         }
+        self.watches.forget_ended(ctx);
         ctx.stop();
     }
 }

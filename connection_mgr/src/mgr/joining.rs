@@ -24,7 +24,7 @@ impl ConnectionMgr {
         let Some(registered) = self.connections.get(key.slot()) else { return false };
         let chain = registered.connection.certificates();
         let request = VerificationRequest { host: info.host().to_owned(), chain };
-        let attempt = self.new_attempt(ctx);
+        let attempt = self.new_attempt(ctx, self.parts.limits.attempt_timeout);
         if let Some(entry) = self.entries.get_mut(info) {
             entry.half_open = HalfOpen::Joining(attempt, key);
         }
@@ -42,7 +42,7 @@ impl ConnectionMgr {
         if info.alpn != Alpn::Http3 {
             return None;
         }
-        let keys = entry.untried.iter().map(|address| CoalescingKey::new(info, address.ip()));
+        let keys = entry.addresses.untried().map(|address| CoalescingKey::new(info, address.ip()));
         let mut candidates = keys.flat_map(|key| self.coalescing.find(&key).collect::<Vec<_>>());
         candidates.find(|key| {
             self.connections.get(key.slot()).is_some_and(|candidate| {
@@ -84,7 +84,7 @@ impl ConnectionMgr {
             registered.guests.insert(info.clone());
             entry.coalesced = Some(key);
             entry.speculative = false;
-            entry.untried.clear();
+            entry.addresses.clear();
         }
     }
 

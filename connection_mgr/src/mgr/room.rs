@@ -13,6 +13,8 @@ impl ConnectionMgr {
     /// An entry has to wait until a connection or a socket is gone.
     pub(super) fn starve(&mut self, info: &ConnectionInfo) {
         let Some(entry) = self.entries.get_mut(info) else { return };
+        // The time that it waits here is not the network's.
+        entry.addresses.set_deadline(None);
         if !std::mem::replace(&mut entry.starved, true) {
             self.starved.push_back(info.clone());
         }
@@ -57,7 +59,7 @@ impl ConnectionMgr {
         draining.filter(|key| self.is_unused(**key)).count()
     }
 
-    fn is_unused(&self, key: ConnectionKey) -> bool {
+    pub(super) fn is_unused(&self, key: ConnectionKey) -> bool {
         self.connections.get(key.slot()).is_none_or(|found| found.connection.is_unused())
     }
 

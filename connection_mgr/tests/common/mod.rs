@@ -1,7 +1,7 @@
 //! The fixture: a manager on a simulated machine, with a scripted engine for each connection that it makes.
 
 use std::{
-    net::SocketAddr,
+    net::{Ipv6Addr, SocketAddr},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, Waker},
@@ -70,7 +70,9 @@ impl Fixture {
     /// With other parts than usual.
     pub(crate) fn with(connections: usize, change: impl FnOnce(&mut Parts)) -> Self {
         let simulation = Simulation::new(1);
-        let network = simulation.network().host([198, 51, 100, 1].into());
+        let (v4, v6) =
+            ([198, 51, 100, 1].into(), Ipv6Addr::from([0x2001, 0xdb8, 0, 0, 0, 0, 1, 1]));
+        let network = simulation.network().dual_stack_host(v4, v6);
         let scripts: Vec<_> = (0..connections).map(|_| Script::default()).collect();
         let mut parts = Parts {
             engines: Box::new(ScriptedFactory::new(scripts.clone())),
@@ -80,6 +82,9 @@ impl Fixture {
             // Time passes in steps of half a minute here.
             limits: ConnectionLimits {
                 connect_timeout: 3600 * SECOND,
+                attempt_timeout: 3600 * SECOND,
+                // One address after the other, but for the tests of the race.
+                attempt_delay: 3600 * SECOND,
                 ..ConnectionLimits::default()
             },
             others: None,

@@ -34,7 +34,9 @@ fn m18_what_is_looked_up_ahead_of_time_is_so_whoever_comes_and_goes_meanwhile() 
     ahead(&mut machine, "a.example");
     drop(machine.get("a.example"));
     machine.settle();
-    assert!(machine.entry("a.example").unwrap().resolving);
+    assert!(
+        machine.entry("a.example").unwrap().half_open == connection_mgr::HalfOpenState::Resolving
+    );
     machine.run_for(10 * SECOND);
     assert_eq!((machine.begun(), machine.snapshot().connections()), (1, 1));
     machine.connected(0);

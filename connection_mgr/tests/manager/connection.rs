@@ -89,7 +89,7 @@ fn u8_the_timer_is_what_the_engine_says_and_is_let_go_with_the_connection() {
 
 #[test]
 fn a_handshake_that_takes_too_long_is_given_up_at_its_time_and_the_next_address_has_its_own() {
-    let mut machine = Machine::with(2, |parts| parts.limits.connect_timeout = 20 * SECOND);
+    let mut machine = Machine::with(2, |parts| parts.limits.attempt_timeout = 20 * SECOND);
     let mut response = machine.get("two.example");
     machine.run_for(18 * SECOND);
     assert_eq!(machine.begun(), 1);
@@ -99,7 +99,10 @@ fn a_handshake_that_takes_too_long_is_given_up_at_its_time_and_the_next_address_
     machine.run_for(18 * SECOND);
     assert!(poll(&mut response).is_none());
     machine.run_for(2 * SECOND);
-    assert_error(&mut response, &NetError::NetTimeout(TimeoutPhase::Connect));
+    let both = [1, 2]
+        .map(|last| (([192, 0, 2, last], 443).into(), NetError::NetTimeout(TimeoutPhase::Connect)));
+    let host = "two.example".into();
+    assert_error(&mut response, &NetError::NoAddressAnswered { host, attempts: both.into() });
     for script in [0, 1] {
         machine.play(script, [Http3Event::Closed(CloseReason::NoError { by_peer: false })]);
     }
@@ -108,7 +111,7 @@ fn a_handshake_that_takes_too_long_is_given_up_at_its_time_and_the_next_address_
 
 #[test]
 fn a_handshake_that_was_done_in_time_has_no_time_any_more() {
-    let mut machine = Machine::with(1, |parts| parts.limits.connect_timeout = 40 * SECOND);
+    let mut machine = Machine::with(1, |parts| parts.limits.attempt_timeout = 40 * SECOND);
     let mut response = machine.get("a.example");
     machine.connected(0);
     machine.run_for(100 * SECOND);

@@ -20,7 +20,7 @@ fn m13_a_host_that_the_certificate_names_joins_the_connection() {
     let mut guest = machine.get("b.example");
     assert_eq!((machine.begun(), machine.verifications()), (1, 1));
     let entry = machine.entry("b.example").unwrap();
-    assert!(entry.coalesced && !entry.joining && !entry.resolving);
+    assert!(entry.coalesced && entry.half_open == connection_mgr::HalfOpenState::Idle);
     assert_eq!((entry.connections.len(), entry.pending), (0, 0));
     machine.play(0, [head(0, 204, true), head(4, 204, true)]);
     assert_answered(&mut own);
@@ -160,20 +160,20 @@ fn joining(machine: &mut Machine) -> transaction::PendingResponse {
     machine.job_delay(40 * SECOND);
     machine.run_for(SECOND / 2);
     let entry = machine.entry("b.example").expect("it is there");
-    assert!(entry.joining && !entry.resolving);
+    assert!(entry.half_open == connection_mgr::HalfOpenState::Joining);
     assert_eq!(entry.pending, 1);
     guest
 }
 
 #[test]
 fn m19_a_verdict_that_takes_too_long_is_not_waited_for() {
-    let mut machine = Machine::with(2, |parts| parts.limits.connect_timeout = 35 * SECOND);
+    let mut machine = Machine::with(2, |parts| parts.limits.attempt_timeout = 35 * SECOND);
     let _own = machine.connect_a(BOTH);
     let guest = joining(&mut machine);
     machine.run_for(35 * SECOND);
     assert_eq!(machine.begun(), 2);
     let entry = machine.entry("b.example").unwrap();
-    assert!(!entry.joining && !entry.coalesced);
+    assert!(entry.half_open != connection_mgr::HalfOpenState::Joining && !entry.coalesced);
     // It comes while the own connection is being made: too late.
     machine.run_for(10 * SECOND);
     assert!(!machine.entry("b.example").unwrap().coalesced);
@@ -186,7 +186,10 @@ fn m14_a_verdict_on_a_connection_that_meanwhile_takes_no_more_joins_nothing() {
     let _own = machine.connect_a(BOTH);
     let _guest = joining(&mut machine);
     machine.play(0, [Http3Event::GoawayReceived]);
-    assert!(machine.entry("b.example").unwrap().joining, "it was not the verdict that came");
+    assert!(
+        machine.entry("b.example").unwrap().half_open == connection_mgr::HalfOpenState::Joining,
+        "it was not the verdict that came"
+    );
     machine.run_for(20 * SECOND);
     assert_eq!((machine.begun(), machine.verifications()), (2, 1));
     assert!(!machine.entry("b.example").unwrap().coalesced);
@@ -244,12 +247,17 @@ fn m22_a_network_change_ends_what_was_joined_and_what_was_about_to_be() {
     machine.run_for(SECOND / 4);
     machine.job_delay(40 * SECOND);
     machine.settle();
-    assert!(machine.entry("c.example").unwrap().joining);
+    assert!(
+        machine.entry("c.example").unwrap().half_open == connection_mgr::HalfOpenState::Joining
+    );
     machine.submit(Event::NetworkChanged);
     assert_eq!(machine.snapshot().coalescable, 0);
     assert!(machine.entry("b.example").is_none(), "what runs needs no entry");
     let entry = machine.entry("c.example").unwrap();
-    assert!(entry.resolving && !entry.joining, "it looks again where it has to go");
+    assert!(
+        entry.half_open == connection_mgr::HalfOpenState::Resolving,
+        "it looks again where it has to go"
+    );
     machine.play(0, [head(0, 204, true), head(4, 204, true)]);
     assert_answered(&mut own);
     assert_answered(&mut joined);

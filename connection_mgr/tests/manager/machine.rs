@@ -32,8 +32,16 @@ impl Resolve for Names {
     fn resolve(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
         let names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let addresses = names.get(host).ok_or("no such name")?;
-        Ok(addresses.iter().map(|last| ([192, 0, 2, *last], port).into()).collect())
+        Ok(addresses.iter().map(|last| address(*last, port)).collect())
     }
+}
+
+/// 192.0.2.n, and from 100 on an address of IPv6.
+pub(crate) fn address(last: u8, port: u16) -> SocketAddr {
+    if last < 100 {
+        return ([192, 0, 2, last], port).into();
+    }
+    ([0x2001, 0xdb8, 0, 0, 0, 0, 0, u16::from(last)], port).into()
 }
 
 /// Accepts a certificate that has the host's name in it.
@@ -93,7 +101,7 @@ impl Machine {
         machine
     }
 
-    /// Gives a name other addresses, in 192.0.2.0/24.
+    /// Gives a name other addresses: see [`address`].
     pub(crate) fn name(&self, host: &str, addresses: &[u8]) {
         let mut names = self.names.0.lock().unwrap_or_else(PoisonError::into_inner);
         names.insert(host.to_owned(), addresses.to_vec());

@@ -16,6 +16,7 @@ mod joining;
 mod machine;
 mod misdirected;
 mod obscure;
+mod racing;
 mod random;
 mod room;
 mod statements;

@@ -83,7 +83,7 @@ impl Play {
     fn new(max_connections: usize) -> Self {
         let machine = Machine::with(SCRIPTS, |parts| {
             parts.limits.max_connections = max_connections;
-            parts.limits.connect_timeout = 60 * SECOND;
+            parts.limits.attempt_timeout = 60 * SECOND;
         });
         for script in &machine.scripts {
             script.chain(vec![b"a.example b.example two.example".to_vec()]);

@@ -196,7 +196,9 @@ fn m22_who_waits_for_room_looks_its_name_up_again_on_another_network() {
     let mut waiting = machine.get("2.example");
     machine.job_delay(10 * SECOND);
     machine.submit(Event::NetworkChanged);
-    assert!(machine.entry("2.example").unwrap().resolving);
+    assert!(
+        machine.entry("2.example").unwrap().half_open == connection_mgr::HalfOpenState::Resolving
+    );
     machine.run_for(10 * SECOND);
     assert_eq!(machine.snapshot().starved, 1);
     machine.answer(0, 0);

@@ -6,13 +6,14 @@ use clap::{Args, Parser, Subcommand};
 use http::Method;
 
 use super::{
+    connecting::Connecting,
     data::Data,
+    following::Following,
     headers::HeaderOption,
     help,
     outputs::Outputs,
     range::{ContinueAt, Ranges, parse_continue_at, parse_ranges},
     rate_limit::{self, LimitRate},
-    resolve::FixedAddress,
 };
 
 /// HTTP/3 from the command line, through the layers of Firefox's network stack.
@@ -106,13 +107,11 @@ pub(crate) struct Fetch {
     #[arg(short = 'k', long)]
     pub(crate) insecure: bool,
 
-    /// Use these addresses for HOST and PORT
-    #[arg(long, value_name = "HOST:PORT:ADDR[,ADDR]")]
-    pub(crate) resolve: Vec<FixedAddress>,
+    #[command(flatten)]
+    pub(crate) connecting: Connecting,
 
-    /// Give up a transfer after this long
-    #[arg(short, long, value_name = "SECONDS", value_parser = parse_max_time)]
-    pub(crate) max_time: Option<MaxTime>,
+    #[command(flatten)]
+    pub(crate) following: Following,
 
     /// Move at most RATE bytes per second, up or down: 200000, 100K, 1.5M; each transfer on its own.
     ///
@@ -121,14 +120,6 @@ pub(crate) struct Fetch {
     /// Example: necko fetch --limit-rate 500K -O https://example.org/a.iso
     #[arg(long, value_name = "RATE", value_parser = rate_limit::parse)]
     pub(crate) limit_rate: Option<LimitRate>,
-
-    /// Give up looking a name up, and connecting to an address of it, after this long each [default: 30]
-    #[arg(long, value_name = "SECONDS", value_parser = parse_seconds)]
-    pub(crate) connect_timeout: Option<Duration>,
-
-    /// End a connection after this much silence [default: 30]
-    #[arg(long, value_name = "SECONDS", value_parser = parse_seconds)]
-    pub(crate) idle_timeout: Option<Duration>,
 
     /// Fetch several URLs at once.
     ///
@@ -196,12 +187,12 @@ impl Fetch {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct MaxTime(pub(crate) Option<Duration>);
 
-fn parse_max_time(text: &str) -> Result<MaxTime, String> {
+pub(super) fn parse_max_time(text: &str) -> Result<MaxTime, String> {
     let duration = seconds(text)?;
     Ok(MaxTime((!duration.is_zero()).then_some(duration)))
 }
 
-fn parse_seconds(text: &str) -> Result<Duration, String> {
+pub(super) fn parse_seconds(text: &str) -> Result<Duration, String> {
     match seconds(text)? {
         Duration::ZERO => Err("must be more than 0".into()),
         duration => Ok(duration),

@@ -49,6 +49,13 @@ fn mistakes_are_usage_errors_with_code_2() {
         &["-X", "G T", URL],
         &["-H", "no colon", URL],
         &["--resolve", "nonsense", URL],
+        &["--connect-to", "nonsense", URL],
+        &["-4", "-6", URL],
+        &["-L", "--max-redirs", "1001", URL],
+        &["-L", "--max-redirs", "-1", URL],
+        &["--compressed", "-r", "0-1", URL],
+        &["--speed-time", "0", URL],
+        &["--http1.1", "--http3-only", URL],
         &["-m", "soon", URL],
         &["-m", "-1", URL],
         &["--idle-timeout", "0", URL],
@@ -71,10 +78,10 @@ fn mistakes_are_usage_errors_with_code_2() {
 #[test]
 fn times_may_have_fractions_and_no_limit_is_zero() {
     let options = fetch(&["-m", "2.5", "--idle-timeout", "1", "--connect-timeout", "0.5", URL]);
-    assert_eq!(options.max_time, Some(MaxTime(Some(Duration::from_millis(2500)))));
-    assert_eq!(options.connect_timeout, Some(Duration::from_millis(500)));
-    assert_eq!(options.idle_timeout, Some(Duration::from_secs(1)));
-    assert_eq!(fetch(&["-m", "0", URL]).max_time, Some(MaxTime(None)));
+    assert_eq!(options.following.max_time, Some(MaxTime(Some(Duration::from_millis(2500)))));
+    assert_eq!(options.connecting.connect_timeout, Some(Duration::from_millis(500)));
+    assert_eq!(options.connecting.idle_timeout, Some(Duration::from_secs(1)));
+    assert_eq!(fetch(&["-m", "0", URL]).following.max_time, Some(MaxTime(None)));
 }
 
 #[test]
@@ -83,6 +90,7 @@ fn arguments_that_begin_with_a_hyphen() {
     assert_eq!(options.continue_at, Some(ContinueAt::End));
     assert_eq!(options.write_out.as_deref(), Some("-%{url}"));
     assert_eq!(fetch(&["-r", "-500", URL]).range, parse_ranges("-500").ok());
+    assert_eq!(fetch(&["--resolve", "-a.test:1", URL]).connecting.resolve.len(), 1);
     assert_eq!(fetch(&["-T", "-", URL]).upload_file, [PathBuf::from("-")]);
 }
 

@@ -3,7 +3,7 @@
 use std::{
     io::{self, IsTerminal as _},
     path::Path,
-    sync::{Arc, atomic::AtomicU64},
+    sync::Arc,
 };
 
 use bytes::Bytes;
@@ -11,6 +11,7 @@ use necko::{FixedAddresses, HttpHandler, NetError, Settings, Verification};
 
 use super::{
     exit_code::ExitCode,
+    heads::Dump,
     options::Fetch,
     pool::run_all,
     progress::Progress,
@@ -51,7 +52,7 @@ fn run(options: &Fetch) -> Result<ExitCode, Failure> {
         handler: Arc::clone(&handler),
         progress: Arc::new(progress(options, &transfers)),
         unfinished,
-        connections: AtomicU64::new(0),
+        dump: options.following.dump_header.as_deref().map(Dump::open).transpose()?,
     };
     let outcome = run_all(&transfers, &shared, &stop);
     let mut code = outcome.code();
@@ -94,10 +95,10 @@ fn handler(options: &Fetch) -> Result<HttpHandler, Failure> {
     if options.insecure {
         settings.verification = Verification::DangerAcceptAny;
     }
-    if let Some(timeout) = options.connect_timeout {
+    if let Some(timeout) = options.connecting.connect_timeout {
         settings.connections.connect_timeout = timeout;
     }
-    if let Some(timeout) = options.idle_timeout {
+    if let Some(timeout) = options.connecting.idle_timeout {
         settings.http3.idle_timeout = timeout;
     }
     if let Some(dir) = options.qlog_dir() {
@@ -105,10 +106,11 @@ fn handler(options: &Fetch) -> Result<HttpHandler, Failure> {
         settings.http3.qlog_dir = Some(dir);
     }
     let mut addresses = FixedAddresses::new();
-    for fixed in &options.resolve {
-        addresses.set(&fixed.host, fixed.port, fixed.addresses.clone());
+    for rule in &options.connecting.resolve {
+        addresses.apply(rule.clone());
     }
     settings.resolver = Arc::new(addresses);
+    settings.routes = options.connecting.connect_to.iter().cloned().collect();
     HttpHandler::new(settings).map_err(|error| match error {
         NetError::InvalidRequest(what) => Failure::new(ExitCode::CaCertFile, what),
         error => Failure::new(ExitCode::FailedInit, error.to_string()),

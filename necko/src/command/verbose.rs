@@ -7,8 +7,9 @@ use std::{
     sync::OnceLock,
 };
 
+use http::Version;
 use log::{Level, LevelFilter, Log, Metadata, Record};
-use necko::RequestHead;
+use necko::{Alpn, RequestHead};
 use parking_lot::Mutex;
 
 use super::{
@@ -60,8 +61,11 @@ pub(crate) fn finish() {
 }
 
 /// Shows a request's head.
-pub(crate) fn request(head: &RequestHead) {
-    let version = version_name(http::Version::HTTP_3);
+pub(crate) fn request(head: &RequestHead, version: Alpn) {
+    let version = match version {
+        Alpn::Http3 => version_name(Version::HTTP_3),
+        Alpn::Http11 => version_name(Version::HTTP_11),
+    };
     let mut lines = vec![
         format!("{} {} {version}", head.method(), head.path()),
         format!("Host: {}", head.authority()),

@@ -3,6 +3,7 @@
 //! ```text
 //!   ServerProcess   necko-server (quiche)      NeckoCommand   necko (neqo)
 //!   QuinnServer     h3 on quinn, in process    QuinnClient    the same, as a client
+//!   Http1Server     HTTP/1.1 over rustls, in process: what the test says
 //!   Caddy           Debian's caddy (quic-go)   Chromium       Debian's chromium
 //! ```
 //!
@@ -22,11 +23,13 @@ mod certificates;
 mod chromium;
 mod client;
 mod dead_port;
+mod http1_server;
 mod necko_command;
 pub mod pattern;
 mod peers;
 mod process;
 mod programs;
+mod quinn_answers;
 mod quinn_client;
 mod quinn_ranges;
 mod quinn_server;
@@ -40,9 +43,11 @@ pub use certificates::{Identity, TestCa};
 pub use chromium::Chromium;
 pub use client::{Client, fetch, read_to_end, wait_until_empty};
 pub use dead_port::DeadPort;
+pub use http1_server::{Http1Connection, Http1Server, ReceivedRequest, tls};
 pub use necko_command::{Finished, NeckoCommand, RunningNecko};
 pub use peers::{ipv6_loopback, skip};
 pub use process::Process;
+pub use quinn_answers::ChosenAnswer;
 pub use quinn_client::{Exchange, Fetched, QuinnClient};
 pub use quinn_ranges::Resource;
 pub use quinn_server::{QuinnOptions, QuinnServer};

@@ -3,7 +3,7 @@
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use connection_mgr::{Event, Snapshot};
@@ -172,7 +172,8 @@ impl Bench {
         self.ask_with(Ask::new(Method::POST, path), Some(body))
     }
 
-    pub(super) fn ask_with(&mut self, ask: Ask, body: Option<RequestBody>) -> Fetch {
+    /// Sends a request, with such a body if there is one.
+    pub fn ask_with(&mut self, ask: Ask, body: Option<RequestBody>) -> Fetch {
         let (transaction, fetch) = self.transaction(ask, body);
         self.submit(Event::NewTransaction(transaction));
         fetch
@@ -305,6 +306,11 @@ impl Bench {
         self.nodes.steps = Some(Vec::new());
         run(self);
         self.nodes.steps.take().unwrap_or_default()
+    }
+
+    /// The virtual clock's time.
+    pub fn now(&self) -> Instant {
+        self.network().clock().now()
     }
 
     /// Virtual time since then.

@@ -10,9 +10,9 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use transaction::{
-    ClassOfService, ConnectionInfo, HttpTransaction, Isolation, NetError, PendingResponse,
-    Priority, RequestBody, RequestHead, ResponseBody, ResponseHead, TransactionId,
-    Witness as PipeWitness,
+    Canceller, ClassOfService, ConnectionInfo, EarlyData, HttpTransaction, Isolation, NetError,
+    PendingResponse, Priority, RequestBody, RequestHead, ResponseBody, ResponseHead, SharedTimings,
+    TimeLimits, Timings, TransactionId, Witness as PipeWitness,
 };
 
 use super::{HOST, PORT};
@@ -32,6 +32,7 @@ pub struct Ask {
     isolation: Isolation,
     class: ClassOfService,
     priority: Priority,
+    limits: TimeLimits,
 }
 
 impl Ask {
@@ -48,6 +49,7 @@ impl Ask {
             isolation: Isolation::default(),
             class: ClassOfService::default(),
             priority: Priority::default(),
+            limits: TimeLimits::default(),
         }
     }
 
@@ -91,6 +93,11 @@ impl Ask {
         Self { priority, ..self }
     }
 
+    /// With time limits.
+    pub fn limits(self, limits: TimeLimits) -> Self {
+        Self { limits, ..self }
+    }
+
     /// With a header field.
     pub fn header(mut self, name: &'static str, value: &str) -> Self {
         let value = HeaderValue::from_str(value).expect("a value");
@@ -131,6 +138,7 @@ impl Ask {
         info.isolation = self.isolation;
         let (mut transaction, response) = HttpTransaction::new(TransactionId(id), info, head, body);
         transaction.set_class_of_service(self.class);
+        transaction.set_time_limits(self.limits);
         let arrived =
             if self.checked { Arrived::Checked(Check::new()) } else { Arrived::Kept(Vec::new()) };
         (transaction, Fetch::new(self.path, response, arrived))
@@ -152,10 +160,13 @@ pub struct Fetch {
     path: String,
     stage: Stage,
     head: Option<ResponseHead>,
+    early_data: EarlyData,
     trailers: Option<HeaderMap>,
     arrived: Arrived,
     /// A piece that was taken from the pipe and is not read to its end.
     rest: Bytes,
+    timings: SharedTimings,
+    canceller: Canceller,
 }
 
 #[derive(Debug)]
@@ -182,8 +193,20 @@ enum Stage {
 
 impl Fetch {
     fn new(path: String, response: PendingResponse, arrived: Arrived) -> Self {
+        let (timings, canceller) = (response.timings(), response.canceller());
         let (stage, rest) = (Stage::Waiting(response), Bytes::new());
-        Self { path, stage, head: None, trailers: None, arrived, rest }
+        let early_data = EarlyData::NotTried;
+        Self {
+            path,
+            stage,
+            head: None,
+            early_data,
+            trailers: None,
+            arrived,
+            rest,
+            timings,
+            canceller,
+        }
     }
 
     /// A witness of its pipe, while no head was taken.
@@ -194,6 +217,16 @@ impl Fetch {
         }
     }
 
+    /// When what happened so far.
+    pub fn timings(&self) -> Timings {
+        self.timings.get()
+    }
+
+    /// What cancels it, taken before anything happened.
+    pub fn canceller(&self) -> Canceller {
+        self.canceller.clone()
+    }
+
     /// Takes the head if it is there, and nothing of the body. Says whether the wait for it is over.
     pub fn poll_head(&mut self) -> bool {
         if let Stage::Waiting(response) = &mut self.stage {
@@ -201,6 +234,7 @@ impl Fetch {
             match Pin::new(response).poll(&mut context) {
                 Poll::Pending => {}
                 Poll::Ready(Ok(response)) => {
+                    self.early_data = response.early_data();
                     let (head, body) = response.into_parts();
                     self.head = Some(head);
                     self.stage = Stage::Reading(body);
@@ -282,6 +316,11 @@ impl Fetch {
     /// Whether there was a head.
     pub fn has_head(&self) -> bool {
         self.head.is_some()
+    }
+
+    /// What became of it as early data, when the head was taken.
+    pub fn early_data(&self) -> EarlyData {
+        self.early_data
     }
 
     /// The status code.

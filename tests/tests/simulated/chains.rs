@@ -163,7 +163,7 @@ fn a_new_connection_asks_about_its_certificate_between_two_turns() {
     bench.run_until("a certificate is being verified", |client| {
         client.call(|_, ctx| ctx.snapshot()).jobs_in_flight == 1 && {
             let entries = client.call(|mgr, ctx| mgr.snapshot(ctx)).entries;
-            !entries[0].resolving
+            entries[0].half_open != connection_mgr::HalfOpenState::Resolving
         }
     });
     // The engine waits; the verdict comes as an event, whose answer `send_data` gives the engine.

@@ -140,14 +140,19 @@ fn after_a_silent_address_comes_the_next() {
 }
 
 #[test]
-fn the_last_addresses_error_is_told_when_all_fail() {
+fn when_all_addresses_fail_one_error_tells_of_each() {
     let mut bench = Bench::new(9);
     bench.bare_machine(SERVER);
     bench.bare_machine(OTHER);
     bench.name("necko.test", [OTHER, SERVER]);
     let fetch = bench.fetch("/1");
-    let peer = (SERVER, PORT).into();
-    assert_eq!(fetch.error(), &NetError::ConnectionRefused { peer });
+    let attempts = [OTHER, SERVER].map(|address| {
+        let peer = (address, PORT).into();
+        (peer, NetError::ConnectionRefused { peer })
+    });
+    let host = "necko.test".into();
+    let expected = NetError::NoAddressAnswered { host, attempts: attempts.into() };
+    assert_eq!(fetch.error(), &expected);
     bench.run_for(MS);
     assert_eq!(bench.snapshot().lifetime.connections, 2);
     assert_empty(&mut bench);

@@ -77,7 +77,7 @@ fn m20_a_shutdown_ends_those_who_wait_for_room() {
 fn a_connection_that_does_not_come_about_in_time_is_given_up_whatever_the_idle_timeout() {
     let mut bench = Setup::new(5)
         .settings(|settings| settings.idle_timeout = 600 * SECOND)
-        .connections(|limits| limits.connect_timeout = 7 * SECOND)
+        .connections(|limits| limits.attempt_timeout = 7 * SECOND)
         .build();
     bench.silent_server(SERVER);
     let fetch = bench.fetch("/1");
@@ -90,7 +90,7 @@ fn a_connection_that_does_not_come_about_in_time_is_given_up_whatever_the_idle_t
 fn the_next_address_has_its_own_time_to_connect() {
     let mut bench = Setup::new(6)
         .settings(|settings| settings.idle_timeout = 600 * SECOND)
-        .connections(|limits| limits.connect_timeout = 7 * SECOND)
+        .connections(|limits| limits.attempt_timeout = 7 * SECOND)
         .build();
     bench.silent_server(SERVER);
     bench.http3_server(OTHER, |parameters| parameters);
@@ -101,7 +101,7 @@ fn the_next_address_has_its_own_time_to_connect() {
 
 #[test]
 fn m19_a_look_up_that_takes_too_long_fails_who_waits_and_its_answer_finds_nobody() {
-    let mut bench = Setup::new(7).connections(|limits| limits.connect_timeout = 5 * SECOND).build();
+    let mut bench = Setup::new(7).connections(|limits| limits.attempt_timeout = 5 * SECOND).build();
     bench.http3_server(SERVER, |parameters| parameters);
     bench.network().job_delay(20 * SECOND);
     let mut fetches = [bench.get("/1"), bench.get("/2")];

@@ -39,6 +39,8 @@ pub(crate) struct BodyReader {
     piece: Bytes,
     /// Bytes that the engine took.
     sent: u64,
+    /// How many bytes it has, if that is known.
+    length: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -48,11 +50,14 @@ enum Source {
     Bytes(Bytes),
     File(FileReader),
     Pipe(PipeReader),
+    /// Nobody wanted the rest, and it was let go of: it can't be sent a second time.
+    Gone,
 }
 
 impl BodyReader {
     pub(crate) fn new(body: RequestBody, exchange: &Arc<Exchange>) -> Self {
         let mut piece = Bytes::new();
+        let length = body.length();
         let source = match body {
             RequestBody::Empty => Source::Empty,
             RequestBody::Bytes(bytes) => {
@@ -62,7 +67,7 @@ impl BodyReader {
             RequestBody::File(file) => Source::File(file.reader(exchange)),
             RequestBody::Pipe(pipe) => Source::Pipe(pipe.into_reader(exchange)),
         };
-        Self { source, piece, sent: 0 }
+        Self { source, piece, sent: 0, length }
     }
 
     /// What comes next.
@@ -73,7 +78,7 @@ impl BodyReader {
     pub(crate) fn next(&mut self) -> Result<Next<'_>, NetError> {
         if self.piece.is_empty() {
             let piece = match &mut self.source {
-                Source::Empty | Source::Bytes(_) => Piece::End,
+                Source::Empty | Source::Bytes(_) | Source::Gone => Piece::End,
                 Source::File(file) => file.next()?,
                 Source::Pipe(pipe) => pipe.next()?,
             };
@@ -102,16 +107,27 @@ impl BodyReader {
     pub(crate) fn take_read(&mut self) -> Option<BodyRead> {
         match &mut self.source {
             Source::File(file) => file.take_read(),
-            Source::Empty | Source::Bytes(_) | Source::Pipe(_) => None,
+            Source::Empty | Source::Bytes(_) | Source::Pipe(_) | Source::Gone => None,
         }
     }
 
     /// Whether it can be sent again from its start.
+    /// How many bytes it has, if that was known from the start.
+    pub(crate) fn length(&self) -> Option<u64> {
+        self.length
+    }
+
     pub(crate) fn can_rewind(&self) -> bool {
         match &self.source {
             Source::Empty | Source::Bytes(_) | Source::File(_) => true,
             Source::Pipe(_) => self.sent == 0,
+            Source::Gone => false,
         }
+    }
+
+    /// Whether it can be rewound whatever was sent of it.
+    pub(crate) fn is_repeatable(&self) -> bool {
+        !matches!(self.source, Source::Pipe(_) | Source::Gone)
     }
 
     /// Goes back to the start. Only what [can be](Self::can_rewind) rewound.
@@ -123,7 +139,7 @@ impl BodyReader {
                 file.rewind();
             }
             // Nothing of a pipe was sent: what was taken from it is still in `piece`.
-            Source::Empty | Source::Pipe(_) => {}
+            Source::Empty | Source::Pipe(_) | Source::Gone => {}
         }
         self.sent = 0;
     }
@@ -133,14 +149,16 @@ impl BodyReader {
         if let Source::Pipe(pipe) = &mut self.source {
             pipe.close(why);
         }
-        self.source = Source::Empty;
+        if !matches!(self.source, Source::Empty) {
+            self.source = Source::Gone;
+        }
         self.piece = Bytes::new();
     }
 
     /// Bytes that wait to be sent.
     pub(crate) fn buffered(&self) -> usize {
         let ahead = match &self.source {
-            Source::Empty | Source::Bytes(_) => return 0,
+            Source::Empty | Source::Bytes(_) | Source::Gone => return 0,
             Source::File(file) => file.buffered(),
             Source::Pipe(pipe) => pipe.buffered(),
         };

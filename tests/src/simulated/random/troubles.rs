@@ -151,6 +151,9 @@ impl Troubles {
         match error {
             NetError::UnknownHost { .. } => self.names,
             NetError::ConnectionRefused { .. } => self.refusal,
+            NetError::NoAddressAnswered { attempts, .. } => {
+                attempts.iter().all(|(_, error)| self.explain(error, own, read))
+            }
             NetError::NetTimeout(_) => self.silence,
             NetError::NetReset { .. } => self.ends || self.silence || self.socket,
             NetError::NetInterrupt { code } => {
