@@ -4,8 +4,11 @@
 #![expect(clippy::unwrap_used, reason = "what tests share panics like a test")]
 
 mod blocking;
+mod honest_streams;
 mod honesty;
 mod inactivity;
+mod line;
 mod peer;
 mod runs;
 mod services;
+mod streams;

@@ -4,6 +4,7 @@ mod faults;
 mod nodes;
 mod replay;
 mod sockets;
+mod streams;
 
 use std::{
     io,
