@@ -11,11 +11,12 @@ use std::{
 
 use connection_mgr::{ConnectionMgr, Event, Parts, Snapshot, Target};
 use http::Method;
+use http3_session::SslTokensCache;
 use neqo_glue::NeqoHttp3ConnFactory;
 use socket_transport::{Clock, Limits, Network, Poster, Refused, SocketTransportService};
 use transaction::{HttpTransaction, NetError, PendingResponse, TabId, TransactionId};
 
-use crate::{request::Request, routes::Routes, settings::Settings};
+use crate::{request::Request, routes::Routes, session_file::SessionFile, settings::Settings};
 
 /// Fetches over HTTP/3. Owns a socket thread, on which everything else happens.
 ///
@@ -25,7 +26,9 @@ pub struct HttpHandler {
     poster: Poster<Target, Event>,
     next_id: AtomicU64,
     routes: Routes,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    thread: Mutex<Option<JoinHandle<SslTokensCache>>>,
+    session_file: Option<SessionFile>,
+    session_file_problem: Mutex<Option<String>>,
 }
 
 impl HttpHandler {
@@ -37,16 +40,24 @@ impl HttpHandler {
     pub fn new(settings: Settings) -> Result<Self, NetError> {
         let verifier = settings.verification.verifier()?;
         let routes = settings.routes.clone();
+        let opened = settings.session_file.clone().map(SessionFile::open);
+        let (session_file, tokens, problem) = opened.map_or_else(
+            || (None, SslTokensCache::default(), None),
+            |(file, tokens, problem)| (Some(file), tokens, problem),
+        );
         let (sender, started) = mpsc::sync_channel(1);
         let thread = std::thread::Builder::new()
             .name("Socket Thread".into())
-            .spawn(move || socket_thread(settings, verifier, &sender))
+            .spawn(move || socket_thread(settings, verifier, tokens, &sender))
             .map_err(|error| socket_error("starting the socket thread", &error))?;
         let poster = started
             .recv()
             .unwrap_or(Err(NetError::Internal("the socket thread ended before it began")))?;
         let (next_id, thread) = (AtomicU64::new(1), Mutex::new(Some(thread)));
-        Ok(Self { poster, next_id, routes, thread })
+        let session_file_problem = Mutex::default();
+        let handler = Self { poster, next_id, routes, thread, session_file, session_file_problem };
+        handler.note_problem(problem);
+        Ok(handler)
     }
 
     /// Fetches `url` with `GET`.
@@ -150,11 +161,27 @@ impl HttpHandler {
     pub fn shutdown(&self) {
         self.poster.request_shutdown();
         let thread = self.thread.lock().ok().and_then(|mut thread| thread.take());
-        if let Some(thread) = thread
-            && thread.join().is_err()
-        {
-            log::error!(target: "necko", "the socket thread panicked");
+        match thread.map(JoinHandle::join) {
+            Some(Ok(tokens)) => {
+                let file = self.session_file.as_ref();
+                self.note_problem(file.and_then(|file| file.write(&tokens).err()));
+            }
+            Some(Err(_)) => log::error!(target: "necko", "the socket thread panicked"),
+            None => {}
         }
+    }
+
+    fn note_problem(&self, problem: Option<String>) {
+        if let (Some(problem), Ok(mut noted)) = (problem, self.session_file_problem.lock()) {
+            log::warn!(target: "necko", "{problem}");
+            *noted = Some(problem);
+        }
+    }
+
+    /// What was wrong with [`Settings::session_file`], in words, once: after the handler was made, or after
+    /// [`shutdown`](Self::shutdown). Nothing else fails of it.
+    pub fn take_session_file_problem(&self) -> Option<String> {
+        self.session_file_problem.lock().ok()?.take()
     }
 }
 
@@ -169,15 +196,16 @@ type Started = Result<Poster<Target, Event>, NetError>;
 fn socket_thread(
     settings: Settings,
     verifier: std::sync::Arc<dyn http3_session::CertificateVerifier>,
+    tokens: SslTokensCache,
     started: &mpsc::SyncSender<Started>,
-) {
+) -> SslTokensCache {
     let Settings { max_submissions, max_sockets, .. } = settings;
     let limits = Limits { max_submissions, max_sockets, ..Limits::default() };
     let mut service = match SocketTransportService::new(Network::operating_system(), limits) {
         Ok(service) => service,
         Err(error) => {
             let _ = started.send(Err(socket_error("making the socket thread's poll", &error)));
-            return;
+            return tokens;
         }
     };
     let mut mgr = ConnectionMgr::new(Parts {
@@ -188,11 +216,13 @@ fn socket_thread(
         limits: settings.connections,
         others: None,
     });
+    mgr.set_tokens(tokens);
     if started.send(Ok(service.poster())).is_ok()
         && let Err(error) = service.run(&mut mgr)
     {
         log::error!(target: "necko", "the socket thread failed: {error}");
     }
+    mgr.take_tokens()
 }
 
 fn socket_error(operation: &'static str, error: &std::io::Error) -> NetError {

@@ -23,6 +23,7 @@ mod host_text;
 mod request;
 mod resolver;
 mod routes;
+mod session_file;
 mod settings;
 mod verifier;
 

@@ -76,10 +76,10 @@ impl SslTokensCache {
         now: Instant,
         wall: SystemTime,
     ) -> Result<Self, TokensFileError> {
+        let rest = bytes.strip_prefix(MAGIC).ok_or(TokensFileError::Foreign)?;
         if bytes.len() > Self::MAX_FILE {
             return Err(TokensFileError::TooLarge);
         }
-        let rest = bytes.strip_prefix(MAGIC).ok_or(TokensFileError::Foreign)?;
         let version = Reader(rest).u16().ok_or(TokensFileError::Damaged)?;
         if version != VERSION {
             return Err(TokensFileError::Version(version));

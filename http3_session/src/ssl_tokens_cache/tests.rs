@@ -215,7 +215,8 @@ fn what_is_not_such_a_file_is_refused_for_the_right_reason() {
     let mut newer = bytes.clone();
     newer[file_magic() + 1] = 2;
     assert_eq!(read(&newer), Err(TokensFileError::Version(2)));
-    assert_eq!(read(&vec![0; SslTokensCache::MAX_FILE + 1]), Err(TokensFileError::TooLarge));
+    newer.resize(SslTokensCache::MAX_FILE + 1, 0);
+    assert_eq!(read(&newer), Err(TokensFileError::TooLarge));
 }
 
 fn file_magic() -> usize {

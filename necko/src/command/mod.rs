@@ -11,7 +11,7 @@
 //!   temporary  under another name until then                   walks      the walk through the layers
 //!   resume, part  downloads that are gone on with (-C)         snapshot   what is alive, as JSON
 //!   rate_limit    transfers that take their time               signals    Ctrl-C, SIGTERM, SIGUSR1
-//!   wait       blocking, with a deadline, until a signal
+//!   wait       blocking, with a deadline, until a signal       resuming   what is kept between runs
 //! ```
 
 mod connecting;
@@ -30,6 +30,7 @@ mod rate_limit;
 mod record;
 mod report;
 mod resume;
+mod resuming;
 mod run;
 mod signals;
 mod snapshot;

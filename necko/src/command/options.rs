@@ -13,6 +13,7 @@ use super::{
     outputs::Outputs,
     range::{ContinueAt, Ranges, parse_continue_at, parse_ranges},
     rate_limit::{self, LimitRate},
+    resuming::Resuming,
 };
 
 /// HTTP/3 from the command line, through the layers of Firefox's network stack.
@@ -108,6 +109,9 @@ pub(crate) struct Fetch {
 
     #[command(flatten)]
     pub(crate) connecting: Connecting,
+
+    #[command(flatten)]
+    pub(crate) resuming: Resuming,
 
     /// Give up a transfer after this long
     #[arg(short, long, value_name = "SECONDS", value_parser = parse_max_time)]
