@@ -12,7 +12,7 @@ use std::{
 use connection_mgr::{ConnectionMgr, Event, Parts, Snapshot, Target};
 use http::Method;
 use http3_session::SslTokensCache;
-use neqo_glue::NeqoHttp3ConnFactory;
+use neqo_glue::{NeqoHttp3ConnFactory, TokenKey};
 use socket_transport::{Clock, Limits, Network, Poster, Refused, SocketTransportService};
 use transaction::{HttpTransaction, NetError, PendingResponse, TabId, TransactionId};
 
@@ -41,10 +41,13 @@ impl HttpHandler {
         let verifier = settings.verification.verifier()?;
         let routes = settings.routes.clone();
         let opened = settings.session_file.clone().map(SessionFile::open);
-        let (session_file, tokens, problem) = opened.map_or_else(
+        let (session_file, mut tokens, problem) = opened.map_or_else(
             || (None, SslTokensCache::default(), None),
             |(file, tokens, problem)| (Some(file), tokens, problem),
         );
+        if session_file.is_some() {
+            understand(&mut tokens)?;
+        }
         let (sender, started) = mpsc::sync_channel(1);
         let thread = std::thread::Builder::new()
             .name("Socket Thread".into())
@@ -189,6 +192,17 @@ impl Drop for HttpHandler {
     fn drop(&mut self) {
         self.shutdown();
     }
+}
+
+/// Tokens are of use in the process of their key; the first file that a process opens decides which that is.
+fn understand(tokens: &mut SslTokensCache) -> Result<(), NetError> {
+    let wanted = TokenKey::from_bytes(tokens.engine_key());
+    let key = neqo_glue::token_key(wanted)?;
+    if wanted != Some(key) {
+        tokens.clear();
+    }
+    tokens.set_engine_key(key.as_bytes().to_vec());
+    Ok(())
 }
 
 type Started = Result<Poster<Target, Event>, NetError>;

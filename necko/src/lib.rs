@@ -42,7 +42,8 @@ pub use routes::{ConnectTo, Routes};
 pub use settings::{Settings, Verification};
 pub use transaction::{
     AddressFamily, Alpn, BodyWriter, Canceller, CertificateProblem, ClassOfService, ConnectTimings,
-    ErrorCode, Fault, Isolation, NetError, PendingResponse, Priority, RequestBody, RequestHead,
-    Response, ResponseBody, ResponseHead, Route, SharedTimings, TabId, TimeoutPhase, Timings,
+    EarlyData, ErrorCode, Fault, Isolation, NetError, PendingResponse, Priority, RequestBody,
+    RequestHead, Response, ResponseBody, ResponseHead, Route, SharedTimings, TabId, TimeoutPhase,
+    Timings,
 };
 pub use verifier::{AcceptAnyCertificate, RootVerifier};
