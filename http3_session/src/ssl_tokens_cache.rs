@@ -118,6 +118,8 @@ pub struct SslTokensCache {
     /// All records, likewise.
     by_expiry: BTreeMap<(Instant, u64), PeerId>,
     bytes: usize,
+    /// Without what the engine's tokens are of no use; written and read with them.
+    engine_key: Bytes,
     /// Of the last record; tells records of the same moment apart.
     serial: u64,
 }
@@ -142,6 +144,16 @@ impl SslTokensCache {
     /// An empty cache.
     pub fn new(limits: TokensLimits) -> Self {
         Self { limits, ..Self::default() }
+    }
+
+    /// What the engine needs to understand its tokens in another process; empty if nobody said.
+    pub fn engine_key(&self) -> &[u8] {
+        &self.engine_key
+    }
+
+    /// Says what the engine needs to understand these tokens in another process.
+    pub fn set_engine_key(&mut self, key: impl Into<Bytes>) {
+        self.engine_key = key.into();
     }
 
     /// Keeps a token. One that is empty, too large or expired isn't worth it.
@@ -180,9 +192,11 @@ impl SslTokensCache {
         while self.pop(peer).is_some() {}
     }
 
-    /// Forgets everything.
+    /// Forgets all tokens.
     pub fn clear(&mut self) {
-        *self = Self { serial: self.serial, ..Self::new(self.limits) };
+        self.peers.clear();
+        self.by_expiry.clear();
+        self.bytes = 0;
     }
 
     /// How many tokens there are.

@@ -184,7 +184,8 @@ impl<'t, 'io> Turn<'t, 'io> {
         let Some(stream) = self.core.streams.get_mut(key) else { return };
         let had_id = stream.id().is_some();
         let too_early = match self.core.state {
-            SessionState::Initializing => true,
+            // The engine would take it, and may not.
+            SessionState::Initializing => self.engine.is_zero_rtt(),
             SessionState::ZeroRtt => !had_id && !stream.transaction().may_go_early(),
             _ => false,
         };

@@ -7,12 +7,16 @@ use std::{
 
 use connection_mgr::{ConnectionMgr, Event, Http11ConnectionFactory, Parts, Snapshot, Target};
 use http::Method;
-use neqo_glue::NeqoHttp3ConnFactory;
+use http3_session::SslTokensCache;
+use neqo_glue::{NeqoHttp3ConnFactory, TokenKey};
 use rustls_glue::RustlsConnFactory;
 use socket_transport::{Clock, Limits, Network, Poster, SocketTransportService};
 use transaction::{EchConfigList, NetError, TabId};
 
-use crate::{pending::PendingResponse, request::Request, settings::Settings, submitter::Submitter};
+use crate::{
+    pending::PendingResponse, request::Request, session_file::SessionFile, settings::Settings,
+    submitter::Submitter,
+};
 
 /// Fetches over HTTP/3. Owns a socket thread, on which everything else happens.
 ///
@@ -20,7 +24,9 @@ use crate::{pending::PendingResponse, request::Request, settings::Settings, subm
 /// flight ends with [`NetError::ShuttingDown`], each connection with a `CONNECTION_CLOSE`.
 pub struct HttpHandler {
     submitter: Submitter,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    thread: Mutex<Option<JoinHandle<SslTokensCache>>>,
+    session_file: Option<SessionFile>,
+    session_file_problem: Mutex<Option<String>>,
 }
 
 impl HttpHandler {
@@ -32,15 +38,27 @@ impl HttpHandler {
     pub fn new(settings: Settings) -> Result<Self, NetError> {
         let verifier = settings.verification.verifier()?;
         let routes = settings.routes.clone();
+        let opened = settings.session_file.clone().map(SessionFile::open);
+        let (session_file, mut tokens, problem) = opened.map_or_else(
+            || (None, SslTokensCache::default(), None),
+            |(file, tokens, problem)| (Some(file), tokens, problem),
+        );
+        if session_file.is_some() {
+            understand(&mut tokens)?;
+        }
         let (sender, started) = mpsc::sync_channel(1);
         let thread = std::thread::Builder::new()
             .name("Socket Thread".into())
-            .spawn(move || socket_thread(settings, verifier, &sender))
+            .spawn(move || socket_thread(settings, verifier, tokens, &sender))
             .map_err(|error| socket_error("starting the socket thread", &error))?;
         let poster = started
             .recv()
             .unwrap_or(Err(NetError::Internal("the socket thread ended before it began")))?;
-        Ok(Self { submitter: Submitter::new(poster, routes), thread: Mutex::new(Some(thread)) })
+        let (submitter, thread) = (Submitter::new(poster, routes), Mutex::new(Some(thread)));
+        let session_file_problem = Mutex::default();
+        let handler = Self { submitter, thread, session_file, session_file_problem };
+        handler.note_problem(problem);
+        Ok(handler)
     }
 
     /// Fetches `url` with `GET`.
@@ -143,11 +161,27 @@ impl HttpHandler {
     pub fn shutdown(&self) {
         self.submitter.poster.request_shutdown();
         let thread = self.thread.lock().ok().and_then(|mut thread| thread.take());
-        if let Some(thread) = thread
-            && thread.join().is_err()
-        {
-            log::error!(target: "necko", "the socket thread panicked");
+        match thread.map(JoinHandle::join) {
+            Some(Ok(tokens)) => {
+                let file = self.session_file.as_ref();
+                self.note_problem(file.and_then(|file| file.write(&tokens).err()));
+            }
+            Some(Err(_)) => log::error!(target: "necko", "the socket thread panicked"),
+            None => {}
         }
+    }
+
+    fn note_problem(&self, problem: Option<String>) {
+        if let (Some(problem), Ok(mut noted)) = (problem, self.session_file_problem.lock()) {
+            log::warn!(target: "necko", "{problem}");
+            *noted = Some(problem);
+        }
+    }
+
+    /// What was wrong with [`Settings::session_file`], in words, once: after the handler was made, or after
+    /// [`shutdown`](Self::shutdown). Nothing else fails of it.
+    pub fn take_session_file_problem(&self) -> Option<String> {
+        self.session_file_problem.lock().ok()?.take()
     }
 }
 
@@ -157,27 +191,39 @@ impl Drop for HttpHandler {
     }
 }
 
+/// Tokens are of use in the process of their key; the first file that a process opens decides which that is.
+fn understand(tokens: &mut SslTokensCache) -> Result<(), NetError> {
+    let wanted = TokenKey::from_bytes(tokens.engine_key());
+    let key = neqo_glue::token_key(wanted)?;
+    if wanted != Some(key) {
+        tokens.clear();
+    }
+    tokens.set_engine_key(key.as_bytes().to_vec());
+    Ok(())
+}
+
 type Started = Result<Poster<Target, Event>, NetError>;
 
 fn socket_thread(
     settings: Settings,
     verifier: std::sync::Arc<dyn http3_session::CertificateVerifier>,
+    tokens: SslTokensCache,
     started: &mpsc::SyncSender<Started>,
-) {
+) -> SslTokensCache {
     let Settings { max_submissions, max_sockets, .. } = settings;
     let limits = Limits { max_submissions, max_sockets, ..Limits::default() };
     let mut service = match SocketTransportService::new(Network::operating_system(), limits) {
         Ok(service) => service,
         Err(error) => {
             let _ = started.send(Err(socket_error("making the socket thread's poll", &error)));
-            return;
+            return tokens;
         }
     };
-    let others = match RustlsConnFactory::new(String::new()) {
+    let others = match RustlsConnFactory::new(verifier.policy()) {
         Ok(tls) => Http11ConnectionFactory::new(Box::new(tls)),
         Err(error) => {
             let _ = started.send(Err(error));
-            return;
+            return tokens;
         }
     };
     let mut mgr = ConnectionMgr::new(Parts {
@@ -191,11 +237,13 @@ fn socket_thread(
     for (host, config) in settings.ech_configs {
         mgr.set_ech_config(&host, config);
     }
+    mgr.set_tokens(tokens);
     if started.send(Ok(service.poster())).is_ok()
         && let Err(error) = service.run(&mut mgr)
     {
         log::error!(target: "necko", "the socket thread failed: {error}");
     }
+    mgr.take_tokens()
 }
 
 fn socket_error(operation: &'static str, error: &std::io::Error) -> NetError {

@@ -31,6 +31,7 @@ mod request;
 mod resolver;
 mod response;
 mod routes;
+mod session_file;
 mod settings;
 mod submitter;
 mod verifier;
@@ -53,7 +54,7 @@ pub use routes::{ConnectTo, Routes};
 pub use settings::{Settings, Verification};
 pub use transaction::{
     AddressFamily, Alpn, BodyWriter, Canceller, CertificateProblem, ClassOfService, ConnectTimings,
-    EchConfigList, ErrorCode, Fault, InvalidEchConfig, Isolation, NetError, Priority,
+    EarlyData, EchConfigList, ErrorCode, Fault, InvalidEchConfig, Isolation, NetError, Priority,
     RedirectProblem, RequestBody, RequestHead, ResponseHead, Route, SharedTimings, TabId,
     TimeoutPhase, Timings, Witness,
 };

@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, Version};
 use transaction::{
-    Canceller, NetError, Priority, ResponseHead, Timings,
+    Canceller, EarlyData, NetError, Priority, ResponseHead, Timings,
     consumer::{self, CHUNK, into_io},
 };
 
@@ -22,6 +22,7 @@ pub struct Response {
     body: ResponseBody,
     url: String,
     redirects: Vec<Redirect>,
+    early_data: EarlyData,
 }
 
 impl Response {
@@ -31,10 +32,11 @@ impl Response {
         redirects: Vec<Redirect>,
         decode: bool,
     ) -> Self {
+        let early_data = response.early_data();
         let (head, body) = response.into_parts();
         let decoding = decode.then(|| Decoding::of(&head.headers)).flatten();
         let body = ResponseBody { source: body, decoding, received: 0, rest: Bytes::new() };
-        Self { head, body, url, redirects }
+        Self { head, body, url, redirects, early_data }
     }
 
     /// The status code.
@@ -60,6 +62,12 @@ impl Response {
     /// The redirects that led to it, in order.
     pub fn redirects(&self) -> &[Redirect] {
         &self.redirects
+    }
+
+    /// What became of the last request as early data (0-RTT): whether it was sent before the handshake was
+    /// complete, and whether the server took it.
+    pub fn early_data(&self) -> EarlyData {
+        self.early_data
     }
 
     /// When what happened so far, to the last request.

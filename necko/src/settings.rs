@@ -55,6 +55,10 @@ pub struct Settings {
     pub ech_configs: BTreeMap<String, EchConfigList>,
     /// The engine's knobs.
     pub http3: Http3Settings,
+    /// Where to keep what connections leave for later ones, when the handler is shut down. It is read when the
+    /// handler is made. Nothing of private contexts is written, nor what a verifier without a
+    /// [policy](CertificateVerifier::policy) accepted.
+    pub session_file: Option<PathBuf>,
     /// How many connections there may be, and how long one may take to be made.
     pub connections: ConnectionLimits,
     /// How many requests may wait to be taken by the socket thread.
@@ -72,6 +76,7 @@ impl Default for Settings {
             routes: Routes::default(),
             ech_configs: BTreeMap::new(),
             http3: Http3Settings::default(),
+            session_file: None,
             connections: ConnectionLimits::default(),
             max_submissions: 4096,
             max_sockets: Limits::default().max_sockets,

@@ -12,12 +12,14 @@ use rustls::{
     crypto::CryptoProvider,
 };
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject as _};
+use sha2::{Digest as _, Sha256};
 use socket_transport::Clock;
 use transaction::{CertificateProblem, NetError};
 
 /// Verifies chains against roots: the platform's, or given ones.
 pub struct RootVerifier {
     roots: Roots,
+    policy: String,
 }
 
 enum Roots {
@@ -29,7 +31,7 @@ enum Roots {
 impl RootVerifier {
     /// Verifies by the operating system's roots.
     pub fn platform() -> Self {
-        Self { roots: Roots::Platform(OnceLock::new()) }
+        Self { roots: Roots::Platform(OnceLock::new()), policy: "platform roots".into() }
     }
 
     /// Verifies by the certificates of a PEM file and no others.
@@ -42,6 +44,9 @@ impl RootVerifier {
         let certificates = CertificateDer::pem_file_iter(path)
             .and_then(Iterator::collect::<Result<Vec<_>, _>>)
             .map_err(|error| problem(format!("the root certificates can't be read: {error}")))?;
+        let mut hash = Sha256::new();
+        certificates.iter().for_each(|certificate| hash.update(certificate));
+        let policy = format!("roots {:x}", hash.finalize());
         let mut store = RootCertStore::empty();
         let (added, _) = store.add_parsable_certificates(certificates);
         if added == 0 {
@@ -50,7 +55,7 @@ impl RootVerifier {
         let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider())
             .build()
             .map_err(|error| problem(error.to_string()))?;
-        Ok(Self { roots: Roots::Given(verifier) })
+        Ok(Self { roots: Roots::Given(verifier), policy })
     }
 
     fn verifier(&self) -> Result<&dyn ServerCertVerifier, VerificationError> {
@@ -99,6 +104,10 @@ impl CertificateVerifier for RootVerifier {
             .map(|_| ())
             .map_err(|error| problem_of(&error))
     }
+
+    fn policy(&self) -> String {
+        self.policy.clone()
+    }
 }
 
 fn problem_of(error: &rustls::Error) -> VerificationError {
@@ -126,5 +135,9 @@ pub struct AcceptAnyCertificate;
 impl CertificateVerifier for AcceptAnyCertificate {
     fn verify(&self, _request: &VerificationRequest) -> Result<(), VerificationError> {
         Ok(())
+    }
+
+    fn policy(&self) -> String {
+        "any certificate".into()
     }
 }

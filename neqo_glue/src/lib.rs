@@ -40,3 +40,4 @@ mod tls_names;
 
 pub use conn::NeqoHttp3Conn;
 pub use construct::NeqoHttp3ConnFactory;
+pub use nss::{TokenKey, token_key};

@@ -7,9 +7,9 @@ use super::ConnectionMgr;
 use crate::connection::Ctx;
 
 impl ConnectionMgr {
-    /// What earlier connections left.
-    pub fn tokens(&self) -> &SslTokensCache {
-        &self.tokens
+    /// What its connections left; it has nothing of it any more.
+    pub fn take_tokens(&mut self) -> SslTokensCache {
+        std::mem::take(&mut self.tokens)
     }
 
     /// Gives the manager what connections of another one left.

@@ -1,7 +1,7 @@
 //! The cache as bytes, for a file.
 //!
 //! ```text
-//!  "necko tokens\n"  version: u16
+//!  "necko tokens\n"  version: u16   engine's key: u16 + bytes
 //!  record …          policy, host: text   port: u16   flags: u8   partition: text
 //!                    [route: text, port: u16]   expires: u64, seconds of wall time   token: u32 + bytes
 //!  checksum: u64     of everything before (FNV-1a)
@@ -19,6 +19,9 @@ use super::{LARGEST_TOKEN, PeerId, ResumptionToken, SslTokensCache, TokensLimits
 
 const MAGIC: &[u8] = b"necko tokens\n";
 const VERSION: u16 = 1;
+
+/// Bytes of an engine's key, at most.
+const LONGEST_KEY: usize = 1024;
 
 const ANONYMOUS: u8 = 1;
 const ROUTED: u8 = 2;
@@ -49,6 +52,9 @@ impl SslTokensCache {
         let mut out = Writer(Vec::new());
         out.0.extend_from_slice(MAGIC);
         out.u16(VERSION);
+        let key = self.engine_key.get(..self.engine_key.len().min(LONGEST_KEY)).unwrap_or_default();
+        out.u16(u16::try_from(key.len()).unwrap_or_default());
+        out.0.extend_from_slice(key);
         for (peer, records) in &self.peers {
             if peer.isolation.private || peer.policy.is_empty() {
                 continue;
@@ -76,10 +82,10 @@ impl SslTokensCache {
         now: Instant,
         wall: SystemTime,
     ) -> Result<Self, TokensFileError> {
+        let rest = bytes.strip_prefix(MAGIC).ok_or(TokensFileError::Foreign)?;
         if bytes.len() > Self::MAX_FILE {
             return Err(TokensFileError::TooLarge);
         }
-        let rest = bytes.strip_prefix(MAGIC).ok_or(TokensFileError::Foreign)?;
         let version = Reader(rest).u16().ok_or(TokensFileError::Damaged)?;
         if version != VERSION {
             return Err(TokensFileError::Version(version));
@@ -92,6 +98,8 @@ impl SslTokensCache {
         let mut reader = Reader(records.ok_or(TokensFileError::Damaged)?);
         let seconds = seconds(wall);
         let mut cache = Self::new(TokensLimits::default());
+        let key = reader.key().ok_or(TokensFileError::Damaged)?;
+        cache.set_engine_key(key.to_vec());
         while !reader.0.is_empty() {
             let (peer, expires, token) = reader.record().ok_or(TokensFileError::Damaged)?;
             let left = Duration::from_secs(expires.saturating_sub(seconds));
@@ -173,6 +181,11 @@ impl<'a> Reader<'a> {
 
     fn u16(&mut self) -> Option<u16> {
         self.array().map(u16::from_be_bytes)
+    }
+
+    fn key(&mut self) -> Option<&'a [u8]> {
+        let length = usize::from(self.u16()?);
+        self.take(length).filter(|key| key.len() <= LONGEST_KEY)
     }
 
     fn text(&mut self) -> Option<String> {

@@ -156,6 +156,7 @@ fn a_token_is_a_secret_also_in_logs() {
 
 fn filled(now: Instant) -> SslTokensCache {
     let mut cache = SslTokensCache::default();
+    cache.set_engine_key(b"a key".to_vec());
     let isolation =
         Isolation { anonymous: true, partition: "site.test".into(), ..Isolation::default() };
     let route = Some(Route { host: "::1".into(), port: 8443 });
@@ -178,7 +179,7 @@ fn what_is_written_is_read_with_its_time_by_the_wall_clock() {
     assert_eq!((token.bytes(), token.expires()), (&b"two"[..], later + HOUR / 2));
     let all = SslTokensCache::from_bytes(&bytes, now, wall()).unwrap();
     assert_eq!(all.to_bytes(now, wall()), bytes);
-    assert_eq!(all.by_expiry.len(), 2);
+    assert_eq!((all.by_expiry.len(), all.engine_key()), (2, &b"a key"[..]));
 }
 
 #[test]
@@ -215,7 +216,8 @@ fn what_is_not_such_a_file_is_refused_for_the_right_reason() {
     let mut newer = bytes.clone();
     newer[file_magic() + 1] = 2;
     assert_eq!(read(&newer), Err(TokensFileError::Version(2)));
-    assert_eq!(read(&vec![0; SslTokensCache::MAX_FILE + 1]), Err(TokensFileError::TooLarge));
+    newer.resize(SslTokensCache::MAX_FILE + 1, 0);
+    assert_eq!(read(&newer), Err(TokensFileError::TooLarge));
 }
 
 fn file_magic() -> usize {

@@ -11,8 +11,8 @@
 //!   temporary  under another name until then                   walks      the walk through the layers
 //!   resume, part  downloads that are gone on with (-C)         snapshot   what is alive, as JSON
 //!   rate_limit    transfers that take their time               signals    Ctrl-C, SIGTERM, SIGUSR1
-//!   wait       blocking, with a deadline, until a signal   heads    heads as text, -D
-//!   answer     the wait for a response, and its redirects
+//!   wait       blocking, with a deadline, until a signal       heads      heads as text, -D
+//!   answer     the wait for a response, and its redirects      resuming   what is kept between runs
 //!   speed      transfers that are too slow
 //! ```
 
@@ -36,6 +36,7 @@ mod rate_limit;
 mod record;
 mod report;
 mod resume;
+mod resuming;
 mod run;
 mod signals;
 mod snapshot;

@@ -15,6 +15,7 @@ use super::{
     outputs::Outputs,
     range::{ContinueAt, Ranges, parse_continue_at, parse_ranges},
     rate_limit::{self, LimitRate},
+    resuming::Resuming,
 };
 
 /// HTTP/3 from the command line, through the layers of Firefox's network stack.
@@ -123,6 +124,9 @@ pub(crate) struct Fetch {
 
     #[command(flatten)]
     pub(crate) following: Following,
+
+    #[command(flatten)]
+    pub(crate) resuming: Resuming,
 
     /// Move at most RATE bytes per second, up or down: 200000, 100K, 1.5M; each transfer on its own.
     ///

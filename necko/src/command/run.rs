@@ -38,6 +38,7 @@ fn run(options: &Fetch) -> Result<ExitCode, Failure> {
     let write_out = options.write_out.as_deref().map(str::parse).transpose()?;
     let transfers = transfers(options);
     let handler = Arc::new(handler(options)?);
+    warn_of_session_file(&handler);
     let (stop, unfinished) = (Arc::<Stop>::default(), Arc::<Unfinished>::default());
     let snapshot = options.snapshot.clone().map(|path| {
         Arc::new(SnapshotFile::new(path, Arc::clone(&handler), Arc::clone(&unfinished)))
@@ -70,9 +71,16 @@ fn run(options: &Fetch) -> Result<ExitCode, Failure> {
 fn close(handler: &HttpHandler, mut summary: Summary, silent: bool) {
     summary.connections = handler.snapshot().ok().map(|snapshot| snapshot.lifetime.connections);
     handler.shutdown();
+    warn_of_session_file(handler);
     verbose::finish();
     if summary.complete > 0 && !silent {
         eprintln!("{summary}");
+    }
+}
+
+fn warn_of_session_file(handler: &HttpHandler) {
+    if let Some(problem) = handler.take_session_file_problem() {
+        complain(&format!("warning: {problem}"));
     }
 }
 
@@ -101,6 +109,7 @@ fn handler(options: &Fetch) -> Result<HttpHandler, Failure> {
     if let Some(timeout) = options.connecting.idle_timeout {
         settings.http3.idle_timeout = timeout;
     }
+    options.resuming.apply(&mut settings);
     if let Some(dir) = options.qlog_dir() {
         make_directory(&dir)?;
         settings.http3.qlog_dir = Some(dir);

@@ -55,6 +55,13 @@ impl Client {
         self
     }
 
+    /// Changes any setting.
+    #[must_use]
+    pub fn settings(mut self, change: impl FnOnce(&mut Settings)) -> Self {
+        change(&mut self.settings);
+        self
+    }
+
     /// Opens so many sockets at most.
     #[must_use]
     pub fn max_sockets(mut self, most: usize) -> Self {

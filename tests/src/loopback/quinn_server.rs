@@ -35,6 +35,8 @@ pub struct QuinnOptions {
     pub idle_timeout: Duration,
     /// Every client must prove its address first (Retry).
     pub retry: bool,
+    /// It takes early data of those whom it knows. What it knows ends with it.
+    pub early_data: bool,
     /// It closes a connection in good order when this request comes on it, and does not answer that.
     pub closes_at_request: Option<usize>,
     /// Its key for stateless resets. Who starts again with the same one can end connections that it knows
@@ -53,6 +55,7 @@ impl QuinnOptions {
             max_streams: 100,
             idle_timeout: Duration::from_secs(30),
             retry: false,
+            early_data: false,
             closes_at_request: None,
             endpoint,
         }
@@ -228,6 +231,8 @@ fn endpoint(options: QuinnOptions) -> Endpoint {
         .with_single_cert(chain, key)
         .expect("key and certificate belong together");
     tls.alpn_protocols = vec![b"h3".to_vec()];
+    // Quinn knows all and nothing.
+    tls.max_early_data_size = if options.early_data { u32::MAX } else { 0 };
     let tls = QuicServerConfig::try_from(tls).expect("TLS 1.3 is QUIC's");
     let mut transport = TransportConfig::default();
     transport.max_concurrent_bidi_streams(VarInt::from_u32(options.max_streams));

@@ -30,6 +30,7 @@ mod long_runs;
 mod many_downloads;
 mod peers;
 mod restarted_servers;
+mod resuming;
 mod server;
 mod server_endings;
 mod slow_readers;
