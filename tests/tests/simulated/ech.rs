@@ -43,7 +43,9 @@ fn a_server_that_has_other_keys_by_now_is_asked_again_with_those() {
     let mut fetches: Vec<Fetch> = (0..3).map(|_| bench.get("/1000")).collect();
     fetches.push(bench.ask(Ask::post("/post", vec![b'x'; 50_000])));
     bench.finish(&mut fetches);
-    fetches[..3].iter().for_each(|fetch| fetch.expect_pattern(1000));
+    for fetch in &fetches[..3] {
+        fetch.expect_pattern(1000);
+    }
     assert_eq!(fetches[3].result(), Ok(()));
     assert_eq!((accepted(&mut bench), connections(&mut bench)), (vec![true], 2));
     assert_eq!(bench.verifications(), 2, "for the public name, and for the host");
@@ -113,6 +115,8 @@ fn m27_a_configuration_that_comes_while_connecting_is_used_at_once() {
     });
     bench.submit(Event::EchConfig { host: HOST.to_owned(), config: Some(keys.config()) });
     bench.finish(&mut fetches);
-    fetches.iter().for_each(|fetch| fetch.expect_pattern(1000));
+    for fetch in &fetches {
+        fetch.expect_pattern(1000);
+    }
     assert_eq!((accepted(&mut bench), connections(&mut bench)), (vec![true], 2));
 }
