@@ -4,6 +4,8 @@ use std::{fmt, io, net::SocketAddr};
 
 use thiserror::Error;
 
+use crate::ech::EchConfigList;
+
 /// An HTTP/3 or QUIC application error code (RFC 9114 §8.1), at most 62 bits wide.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ErrorCode(u64);
@@ -219,6 +221,25 @@ pub enum NetError {
     /// a second 421 is delivered as the response that it is.
     #[error("the server says that the request was not meant for it")]
     MisdirectedRequest,
+    /// 408: the server waited too long for the request. Never delivered: the request goes again, and a
+    /// second 408 is delivered as the response that it is.
+    #[error("the server did not wait for the whole request")]
+    RequestTimeout,
+    /// The server could not decrypt the hello, and proved that it may say so. Never delivered: what was to go
+    /// goes on a fresh connection with the configuration that the server gave, or without ECH if it gave none.
+    #[error("the server wants another ECH configuration, or none")]
+    EchRetry(Option<EchConfigList>),
+    /// ECH was tried and refused, and there is no other way to try it (curl's `CURLE_ECH_REQUIRED`).
+    #[error("{host} refused Encrypted Client Hello: {reason}")]
+    EchRejected {
+        /// Whom the request was for.
+        host: String,
+        /// Why it was not tried again.
+        reason: &'static str,
+    },
+    /// The request could have gone again, but bytes of its body have left that can't be had a second time.
+    #[error("{0}; the request could go again, but its body can't be sent a second time")]
+    BodyNotRewindable(Box<NetError>),
     /// `NS_ERROR_NET_PARTIAL_TRANSFER`: the response broke off. What arrived could be read.
     #[error("the response broke off after {received} bytes{}: {reason}", of(*expected))]
     PartialTransfer {
@@ -325,6 +346,9 @@ impl NetError {
             | Self::NetReset { .. } => Fault::Network,
             Self::NetInterrupt { .. }
             | Self::MisdirectedRequest
+            | Self::RequestTimeout
+            | Self::EchRetry(_)
+            | Self::EchRejected { .. }
             | Self::PartialTransfer { .. }
             | Self::MalformedResponse(_)
             | Self::Http3Protocol { .. }
@@ -338,6 +362,7 @@ impl NetError {
             | Self::RequestBody(_) => Fault::Local,
             Self::InvalidUrl(_) | Self::InvalidRequest(_) => Fault::Misuse,
             Self::Internal(_) => Fault::Bug,
+            Self::BodyNotRewindable(error) => error.fault(),
         }
     }
 

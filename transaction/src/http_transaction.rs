@@ -10,15 +10,16 @@
 use std::{fmt, sync::Arc, task::Waker};
 
 use bytes::BytesMut;
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, Method};
 
 use crate::{
-    ClassOfService, ConnectionInfo, RequestBody,
+    Alpn, ClassOfService, ConnectionInfo, RequestBody,
     body::{BodyRead, BodyReader, Next},
     consumer::PendingResponse,
     error::{Fault, NetError},
     exchange::{Exchange, Wishes},
     head::{RequestHead, ResponseHead},
+    restart::{Earlier, Unserved, next_protocol},
     time_limits::{TimeLimits, Watch},
     timings::SharedTimings,
 };
@@ -92,7 +93,8 @@ pub enum Closed {
 /// never waits for ever.
 pub struct HttpTransaction {
     id: TransactionId,
-    /// Where it goes; it keeps this through restarts, on whichever connection they were.
+    /// Where it goes; it keeps this through restarts, on whichever connection they were, except for the
+    /// protocol if the server wants another one.
     info: ConnectionInfo,
     class: ClassOfService,
     head: RequestHead,
@@ -100,10 +102,7 @@ pub struct HttpTransaction {
     exchange: Arc<Exchange>,
     progress: Progress,
     attempts: u32,
-    /// A server said that it is not the one to ask (421); that is believed once.
-    misdirected: bool,
-    /// That was what ended the last attempt.
-    just_misdirected: bool,
+    earlier: Earlier,
     /// The unused rest of the last segment of the pipe.
     segment: BytesMut,
     limits: TimeLimits,
@@ -119,6 +118,8 @@ pub type Restarts = Vec<Box<HttpTransaction>>;
 struct Progress {
     /// The head was given to an engine that can send.
     sent: bool,
+    /// The connection has served other requests before, one after the other.
+    reused: bool,
     received: Received,
     interim_heads: u32,
     body_received: u64,
@@ -136,6 +137,17 @@ enum Received {
     Interim,
     /// The final head.
     Head,
+}
+
+/// What is to become of a transaction that an error ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    /// It goes again.
+    Restart,
+    /// It would, but for its body.
+    BodyIsGone,
+    /// The consumer gets the error.
+    Deliver,
 }
 
 impl HttpTransaction {
@@ -156,8 +168,7 @@ impl HttpTransaction {
             exchange: Arc::clone(&exchange),
             progress: Progress::default(),
             attempts: 1,
-            misdirected: false,
-            just_misdirected: false,
+            earlier: Earlier::default(),
             segment: BytesMut::new(),
             limits: TimeLimits::default(),
             watched: None,
@@ -208,7 +219,7 @@ impl HttpTransaction {
     /// Whether it is restarted because a server refused it as not meant for it: it is to go to a fresh
     /// connection of its own origin.
     pub fn was_misdirected(&self) -> bool {
-        self.just_misdirected
+        self.earlier.just_misdirected
     }
 
     /// What is asked for.
@@ -258,6 +269,14 @@ impl HttpTransaction {
         self.progress.sent = true;
     }
 
+    /// Says that the connection has served another request before and was idle since (HTTP/1.1): it may have
+    /// been closing when this one came, so that one without any answer goes again, whatever its method. To be
+    /// called with each activation. A connection that got the first byte of an answer must not end the
+    /// transaction with [`NetError::NetReset`] any more.
+    pub fn set_reused_connection(&mut self, reused: bool) {
+        self.progress.reused = reused;
+    }
+
     /// Gives request body to `send` until it takes no more (necko's `ReadSegments`).
     ///
     /// # Errors
@@ -301,8 +320,10 @@ impl HttpTransaction {
         if head.is_interim() {
             return self.note_interim_head(head);
         }
-        if head.status == StatusCode::MISDIRECTED_REQUEST && self.may_go_to_another_connection() {
-            return Err(NetError::MisdirectedRequest);
+        if let Some(error) = self.earlier.error_of(&head, self.progress.reused)
+            && self.verdict(&error) == Verdict::Restart
+        {
+            return Err(error);
         }
         self.progress.body_expected =
             head.body_length(self.head.method()).map_err(NetError::MalformedResponse)?;
@@ -376,13 +397,14 @@ impl HttpTransaction {
     pub fn close(mut self: Box<Self>, reason: Result<(), NetError>) -> Closed {
         let end = match reason {
             Ok(()) => self.complete(),
-            Err(error) if self.may_restart(&error) => {
-                self.just_misdirected = error == NetError::MisdirectedRequest;
-                self.misdirected |= self.just_misdirected;
-                self.restart();
-                return Closed::Restart(self);
-            }
-            Err(error) => Err(self.describe(error)),
+            Err(error) => match self.verdict(&error) {
+                Verdict::Restart => {
+                    self.restart(&error);
+                    return Closed::Restart(self);
+                }
+                Verdict::BodyIsGone => Err(NetError::BodyNotRewindable(Box::new(error))),
+                Verdict::Deliver => Err(self.describe(error)),
+            },
         };
         log::debug!(target: "necko::transaction", "{} closed: {end:?}", self.id);
         self.finish(end);
@@ -439,31 +461,29 @@ impl HttpTransaction {
         }
     }
 
-    /// Whether this attempt left no trace with the consumer and may leave a second one with the server
-    /// (necko's `nsHttpTransaction::Close`, the restart rules).
-    fn may_restart(&self, error: &NetError) -> bool {
-        let unseen = self.progress.received == Received::Nothing
-            && self.attempts < MAX_ATTEMPTS
-            && self.body.can_rewind();
-        let harmless = !self.progress.sent || self.head.method().is_safe();
-        match error {
-            NetError::NetInterrupt { code } => {
-                unseen && *code == crate::ErrorCode::REQUEST_REJECTED
-            }
-            NetError::NetReset { .. } => unseen && harmless,
-            // The server did not act on it (RFC 9110 §15.5.20).
-            NetError::MisdirectedRequest => unseen,
-            _ => false,
+    /// Whether this attempt left no trace with the consumer and may leave a second one with the server: see
+    /// [`restart`](crate::restart).
+    fn verdict(&self, error: &NetError) -> Verdict {
+        let Progress { sent, reused, received, .. } = self.progress;
+        let again = match error.unserved() {
+            Unserved::Yes if error.is_version_fallback() => self.info.alpn == Alpn::Http3,
+            Unserved::Yes => true,
+            Unserved::Perhaps => !sent || reused || self.head.method().is_safe(),
+            Unserved::No => false,
+        };
+        if !again || received != Received::Nothing || self.attempts >= MAX_ATTEMPTS {
+            Verdict::Deliver
+        } else if self.body.can_rewind() {
+            Verdict::Restart
+        } else {
+            Verdict::BodyIsGone
         }
     }
 
-    /// Whether a 421 is a reason to ask again elsewhere; else it is an answer like others.
-    fn may_go_to_another_connection(&self) -> bool {
-        !self.misdirected && self.may_restart(&NetError::MisdirectedRequest)
-    }
-
-    fn restart(&mut self) {
+    fn restart(&mut self, error: &NetError) {
         log::debug!(target: "necko::transaction", "{} will be restarted", self.id);
+        self.earlier.note(error);
+        self.info.alpn = next_protocol(self.info.alpn, error);
         self.attempts += 1;
         self.body.rewind();
         self.progress = Progress::default();
