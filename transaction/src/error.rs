@@ -225,6 +225,10 @@ pub enum NetError {
     /// second 408 is delivered as the response that it is.
     #[error("the server did not wait for the whole request")]
     RequestTimeout,
+    /// 417: the server does not do what `Expect` asks. Never delivered: the request goes again without that
+    /// field, and a second 417 is delivered as the response that it is.
+    #[error("the server does not meet the request's expectation")]
+    ExpectationFailed,
     /// The server could not decrypt the hello, and proved that it may say so. Never delivered: what was to go
     /// goes on a fresh connection with the configuration that the server gave, or without ECH if it gave none.
     #[error("the server wants another ECH configuration, or none")]
@@ -347,6 +351,7 @@ impl NetError {
             Self::NetInterrupt { .. }
             | Self::MisdirectedRequest
             | Self::RequestTimeout
+            | Self::ExpectationFailed
             | Self::EchRetry(_)
             | Self::EchRejected { .. }
             | Self::PartialTransfer { .. }

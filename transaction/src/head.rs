@@ -109,6 +109,11 @@ impl RequestHead {
         self.headers.entry(name).or_insert(value);
     }
 
+    /// Asks nothing of the server before the answer.
+    pub(crate) fn expect_nothing(&mut self) {
+        self.headers.remove(header::EXPECT);
+    }
+
     /// The request's `Content-Length`, if it states one.
     pub fn content_length(&self) -> Option<u64> {
         content_length(&self.headers).ok().flatten()

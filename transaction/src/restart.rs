@@ -10,14 +10,15 @@
 //! | `H3_VERSION_FALLBACK`, of its stream or of its connection | yes, once | over HTTP/1.1 |
 //! | 421 | yes, once | a fresh connection of its own origin |
 //! | 408 over HTTP/3, or on a connection that had served before | yes, once | same key |
+//! | 417 to a request that had `Expect` | yes, once: without that field | same key |
 //! | `EchRetry` | yes: there was no handshake | a fresh connection, with the server's configuration |
 //! | anything else | no | |
 //!
 //! 425, which concerns early data alone, has its place here as well.
 
-use http::{StatusCode, Version};
+use http::{StatusCode, Version, header};
 
-use crate::{Alpn, ErrorCode, NetError, ResponseHead};
+use crate::{Alpn, ErrorCode, NetError, RequestHead, ResponseHead};
 
 /// What an error says about the request that it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,9 +36,10 @@ impl NetError {
         match self {
             Self::NetReset { .. } => Unserved::Perhaps,
             Self::NetInterrupt { code: ErrorCode::REQUEST_REJECTED }
-            // The server did not act on it (RFC 9110 §15.5.20 and §15.5.9).
+            // The server did not act on it (RFC 9110 §15.5.20, §15.5.9 and §15.5.18).
             | Self::MisdirectedRequest
             | Self::RequestTimeout
+            | Self::ExpectationFailed
             | Self::EchRetry(_) => Unserved::Yes,
             error if error.is_version_fallback() => Unserved::Yes,
             _ => Unserved::No,
@@ -75,7 +77,12 @@ impl Earlier {
 
     /// The error that a response stands for, if it is one that asks for the request once more and was not
     /// heard before.
-    pub(crate) fn error_of(&self, head: &ResponseHead, reused: bool) -> Option<NetError> {
+    pub(crate) fn error_of(
+        self,
+        request: &RequestHead,
+        head: &ResponseHead,
+        reused: bool,
+    ) -> Option<NetError> {
         match head.status {
             StatusCode::MISDIRECTED_REQUEST if !self.misdirected => {
                 Some(NetError::MisdirectedRequest)
@@ -85,6 +92,10 @@ impl Earlier {
                 if !self.timed_out && (reused || head.version >= Version::HTTP_2) =>
             {
                 Some(NetError::RequestTimeout)
+            }
+            // It goes again without, so this can't happen twice.
+            StatusCode::EXPECTATION_FAILED if request.headers().contains_key(header::EXPECT) => {
+                Some(NetError::ExpectationFailed)
             }
             _ => None,
         }

@@ -137,6 +137,16 @@ impl BodyReader {
         self.piece = Bytes::new();
     }
 
+    /// How long all of it is, if that was said.
+    pub(crate) fn length(&self) -> Option<u64> {
+        match &self.source {
+            Source::Empty => Some(0),
+            Source::Bytes(all) => Some(all.len() as u64),
+            Source::File(file) => Some(file.length()),
+            Source::Pipe(pipe) => pipe.length(),
+        }
+    }
+
     /// Bytes that wait to be sent.
     pub(crate) fn buffered(&self) -> usize {
         let ahead = match &self.source {
