@@ -341,6 +341,7 @@ impl HttpConnection for HttpConnectionUdp {
             active: false,
             idle: false,
             session: self.session.as_ref().map(Http3Session::snapshot),
+            http1: None,
         }
     }
 }

@@ -10,9 +10,13 @@
 //!   │    ├─ half-open: a name look-up that will become a connection
 //!   │    └─ PendingTransactionQueue
 //!   ├─ CoalescingTable: who may be joined
-//!   └─ HttpConnectionUdp ─► Http3Session ─► ConnectionHandle
+//!   ├─ HttpConnectionUdp ─► Http3Session ─► ConnectionHandle
+//!   │                                           │ Drop
+//!   │     removed from entry and table ◄────────┘ posts reclaim_connection
+//!   │
+//!   └─ HttpConnectionTcp ─► Http1Session   ConnectionHandle, one for each request
 //!                                               │ Drop
-//!         removed from entry and table ◄────────┘ posts reclaim_connection
+//!         the idle list, or removed ◄───────────┘ posts reclaim_connection
 //! ```
 //!
 //! Ownership is a tree: the manager owns the connections, a connection its session, the session its streams
@@ -39,6 +43,7 @@ mod connection;
 mod entry;
 mod half_open;
 mod handle;
+mod http_connection_tcp;
 mod http_connection_udp;
 mod limits;
 mod mgr;
@@ -50,10 +55,13 @@ mod time_limits;
 
 pub use connection::{Aftermath, Ctx, Dial, HttpConnection, HttpConnectionFactory};
 pub use handle::ConnectionHandle;
+pub use http_connection_tcp::{Http11ConnectionFactory, HttpConnectionTcp, TcpState};
 pub use http_connection_udp::HttpConnectionUdp;
 pub use limits::ConnectionLimits;
 pub use mgr::{ConnectionMgr, Parts};
 pub use resolver::{Resolve, SystemResolver};
-pub use snapshot::{ConnectionSnapshot, EntrySnapshot, HalfOpenState, Lifetime, Snapshot};
+pub use snapshot::{
+    ConnectionSnapshot, EntrySnapshot, HalfOpenState, Http1Snapshot, Lifetime, Snapshot,
+};
 pub use target::{ConnectionKey, Event, Target};
 pub use transaction::ConnectionInfo;

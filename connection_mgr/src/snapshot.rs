@@ -4,6 +4,8 @@ use http3_session::{SessionSnapshot, SessionState};
 use serde::Serialize;
 use socket_transport::ServiceSnapshot;
 
+use crate::http_connection_tcp::TcpState;
+
 /// What is alive on a socket thread.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Snapshot {
@@ -34,7 +36,8 @@ impl Snapshot {
 
     /// Bytes in the pipes of requests that run, in both directions.
     pub fn buffered(&self) -> usize {
-        self.all_sessions().map(|session| session.buffered).sum()
+        let over_http1 = self.all_http1().map(|http1| http1.buffered).sum::<usize>();
+        over_http1 + self.all_sessions().map(|session| session.buffered).sum::<usize>()
     }
 
     fn all_sessions(&self) -> impl Iterator<Item = &SessionSnapshot> {
@@ -42,10 +45,16 @@ impl Snapshot {
         connections.filter_map(|connection| connection.session.as_ref())
     }
 
+    fn all_http1(&self) -> impl Iterator<Item = &Http1Snapshot> {
+        let connections = self.entries.iter().flat_map(|entry| &entry.connections);
+        connections.filter_map(|connection| connection.http1.as_ref())
+    }
+
     /// Requests that run or wait.
     pub fn transactions(&self) -> usize {
         let waiting = self.entries.iter().map(|entry| entry.pending).sum::<usize>();
-        waiting + self.all_sessions().map(|session| session.streams).sum::<usize>()
+        let over_http1 = self.all_http1().map(|http1| http1.requests).sum::<usize>();
+        waiting + over_http1 + self.all_sessions().map(|session| session.streams).sum::<usize>()
     }
 
     /// Nothing is alive: what a test ends with.
@@ -112,8 +121,29 @@ pub struct ConnectionSnapshot {
     pub active: bool,
     /// On the idle list (if neither: draining).
     pub idle: bool,
-    /// Its session, until it is closed.
+    /// Its session, until it is closed, if it speaks HTTP/3.
     pub session: Option<SessionSnapshot>,
+    /// What it does, if it speaks HTTP/1.1.
+    pub http1: Option<Http1Snapshot>,
+}
+
+/// What an HTTP/1.1 connection does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Http1Snapshot {
+    /// How far it got.
+    pub state: TcpState,
+    /// Requests that it was given so far.
+    pub exchanges: u64,
+    /// Requests on it: one at most.
+    pub requests: usize,
+    /// Bytes in the pipes of its request.
+    pub buffered: usize,
+    /// Bytes that it has read and nobody has room for.
+    pub unread: usize,
+    /// Whether it holds a handle.
+    pub handle: bool,
+    /// Whether it resumed an earlier TLS session.
+    pub resumed: bool,
 }
 
 /// Counters that only grow.
@@ -181,8 +211,13 @@ mod tests {
     fn m6_what_waits_and_what_runs_is_added_up() {
         let mut snapshot = empty();
         snapshot.entries = vec![entry(), entry()];
-        let connection =
-            ConnectionSnapshot { peer: String::new(), active: true, idle: false, session: None };
+        let connection = ConnectionSnapshot {
+            peer: String::new(),
+            active: true,
+            idle: false,
+            session: None,
+            http1: None,
+        };
         for entry in &mut snapshot.entries {
             entry.connections = vec![connection.clone(), connection.clone()];
         }

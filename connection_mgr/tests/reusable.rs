@@ -148,7 +148,7 @@ impl HttpConnection for Connection {
 
     fn snapshot(&self) -> ConnectionSnapshot {
         let peer = self.peer.to_string();
-        ConnectionSnapshot { peer, active: false, idle: false, session: None }
+        ConnectionSnapshot { peer, active: false, idle: false, session: None, http1: None }
     }
 }
 

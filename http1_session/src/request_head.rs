@@ -45,7 +45,7 @@ const NEVER_COPIED: [&str; 9] = [
 /// Something in it would not arrive as what it is.
 pub(crate) fn serialise(transaction: &HttpTransaction) -> Result<Serialised, NetError> {
     let head = transaction.request();
-    let framing = framing(head.method(), transaction.request_body_length());
+    let framing = framing(head.method(), transaction.body_length());
     write(head, framing)
 }
 

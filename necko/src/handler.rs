@@ -9,9 +9,10 @@ use std::{
     thread::JoinHandle,
 };
 
-use connection_mgr::{ConnectionMgr, Event, Parts, Snapshot, Target};
+use connection_mgr::{ConnectionMgr, Event, Http11ConnectionFactory, Parts, Snapshot, Target};
 use http::Method;
 use neqo_glue::NeqoHttp3ConnFactory;
+use rustls_glue::RustlsConnFactory;
 use socket_transport::{Clock, Limits, Network, Poster, Refused, SocketTransportService};
 use transaction::{HttpTransaction, NetError, PendingResponse, TabId, TransactionId};
 
@@ -180,13 +181,20 @@ fn socket_thread(
             return;
         }
     };
+    let others = match RustlsConnFactory::new(String::new()) {
+        Ok(tls) => Http11ConnectionFactory::new(Box::new(tls)),
+        Err(error) => {
+            let _ = started.send(Err(error));
+            return;
+        }
+    };
     let mut mgr = ConnectionMgr::new(Parts {
         engines: Box::new(NeqoHttp3ConnFactory),
         verifier,
         resolver: settings.resolver,
         settings: settings.http3,
         limits: settings.connections,
-        others: None,
+        others: Some(Box::new(others)),
     });
     if started.send(Ok(service.poster())).is_ok()
         && let Err(error) = service.run(&mut mgr)

@@ -1,23 +1,21 @@
 //! A socket as the service keeps it: its condition, and what waits to be sent or read.
 //!
 //! ```text
-//!            open_udp             next turn           close_socket, failure, offline, shutdown
+//!            open_…               next turn           close_socket, failure, offline, shutdown
 //!   (none) ───────────▶ idle ──────────────▶ active ───────────────┐
 //!                         │                                        ▼
 //!                         └──────────────────────────────▶ condition set ──▶ detached
 //!                                  the same                                  (closed, then
 //!                                                                            on_socket_detached)
 //! ```
+//!
+//! What all kinds have is in [`Common`]; each kind owns the rest.
 
-use std::io;
+use std::{io, net::SocketAddr};
 
 use crate::{
-    Detached, SendBatch, SendOutcome, Traffic,
-    flush::flush,
-    os::{is_about_a_peer, is_loss},
-    receive::ReceiveBuffer,
-    slots::Key,
-    socket::UdpSocket,
+    Detached, Ready, ServiceSnapshot, SocketKey, Traffic, datagram_state::Datagrams,
+    network::Poller, os::OsSocket, socket::EitherNetwork, stream_state::Stream, tcp::TcpListener,
 };
 
 /// A socket and whom it belongs to (necko: `SocketContext`).
@@ -28,113 +26,140 @@ pub(crate) struct Attached<T> {
 
 /// A socket and its state: what necko keeps in `nsASocketHandler`.
 pub(crate) struct Socket {
-    pub(crate) udp: UdpSocket,
+    pub(crate) common: Common,
+    pub(crate) kind: Kind,
+}
+
+/// What every socket has.
+#[derive(Default)]
+pub(crate) struct Common {
     /// Set: the socket is as good as gone, and detached at the next opportunity.
     pub(crate) condition: Option<Detached>,
-    /// Whether errors that tell about a peer are returned to the reader.
-    reports_errors: bool,
+    /// No longer idle.
+    polled: bool,
     /// In the sticky ready-set.
     pub(crate) stays_ready: bool,
-    /// The one batch that found no space.
-    pub(crate) blocked: Option<Box<SendBatch>>,
-    /// Datagrams received in the turn `budget_turn`.
-    pub(crate) received_in_turn: usize,
+    /// Datagrams or bytes received, or connections accepted, in the turn `budget_turn`.
+    pub(crate) used_in_turn: usize,
     budget_turn: u64,
-    /// An error that arrived while something else was done.
-    pub(crate) pending_error: Option<io::Error>,
     pub(crate) traffic: Traffic,
 }
 
+/// The kinds of socket.
+pub(crate) enum Kind {
+    Datagrams(Datagrams),
+    Stream(Stream),
+    Listener(TcpListener),
+}
+
 impl Socket {
-    pub(crate) fn new(udp: UdpSocket, reports_errors: bool) -> Self {
-        Self {
-            udp,
-            condition: None,
-            reports_errors,
-            stays_ready: false,
-            blocked: None,
-            received_in_turn: 0,
-            budget_turn: 0,
-            pending_error: None,
-            traffic: Traffic::default(),
+    pub(crate) fn new(kind: Kind) -> Self {
+        Self { common: Common::default(), kind }
+    }
+
+    pub(crate) fn local_addr(&self) -> SocketAddr {
+        match &self.kind {
+            Kind::Datagrams(datagrams) => datagrams.udp.local_addr(),
+            Kind::Stream(stream) => stream.local_addr(),
+            Kind::Listener(listener) => listener.local_addr(),
         }
     }
 
-    /// Bound to loopback: survives offline.
+    /// Bound to loopback, or a stream to there: survives offline.
     pub(crate) fn is_local(&self) -> bool {
-        self.udp.local_addr().ip().is_loopback()
+        let address = match &self.kind {
+            Kind::Stream(stream) => stream.peer_addr(),
+            Kind::Datagrams(_) | Kind::Listener(_) => self.local_addr(),
+        };
+        address.ip().is_loopback()
     }
 
+    /// Polls the socket from now on.
+    pub(crate) fn register(&mut self, poller: &Poller, token: usize) -> io::Result<()> {
+        self.common.polled = true;
+        match &mut self.kind {
+            Kind::Datagrams(datagrams) => {
+                poller.register(&mut datagrams.udp, token, datagrams.blocked.is_some())
+            }
+            Kind::Stream(stream) => {
+                let writes = stream.has_write_interest();
+                poller.register(&mut stream.tcp, token, writes)
+            }
+            Kind::Listener(listener) => poller.register(listener, token, false),
+        }
+    }
+
+    /// What its handler is to be called for when the network reports `ready`.
+    ///
+    /// # Errors
+    /// The socket can't be polled any more.
+    pub(crate) fn settle(
+        &mut self,
+        ready: Ready,
+        token: usize,
+        poller: &Poller,
+    ) -> io::Result<Ready> {
+        let Self { common, kind } = self;
+        match kind {
+            Kind::Datagrams(datagrams) => datagrams.settle(common, ready, token, poller),
+            Kind::Stream(stream) => stream.settle(common, ready, token, poller),
+            Kind::Listener(_) => Ok(ready),
+        }
+    }
+
+    /// Adds the socket to what the service holds.
+    pub(crate) fn describe(&self, snapshot: &mut ServiceSnapshot) {
+        snapshot.traffic.add(&self.common.traffic);
+        let blocked = match &self.kind {
+            Kind::Datagrams(datagrams) => datagrams.blocked.is_some(),
+            Kind::Stream(stream) => {
+                snapshot.stream_sockets += 1;
+                snapshot.connecting_sockets += usize::from(stream.is_connecting());
+                stream.is_blocked()
+            }
+            Kind::Listener(_) => {
+                snapshot.stream_sockets += 1;
+                false
+            }
+        };
+        snapshot.blocked_sockets += usize::from(blocked);
+    }
+
+    /// Stops polling the socket and closes its descriptor.
+    pub(crate) fn close(self, poller: &Poller) {
+        match self.kind {
+            Kind::Datagrams(datagrams) => poller.close(datagrams.udp),
+            Kind::Stream(stream) => poller.close(stream.tcp),
+            Kind::Listener(listener) => poller.close(listener),
+        }
+    }
+}
+
+impl Common {
     /// Begins a new budget with each turn.
     pub(crate) fn enter_turn(&mut self, turn: u64) {
         if self.budget_turn != turn {
-            (self.budget_turn, self.received_in_turn) = (turn, 0);
+            (self.budget_turn, self.used_in_turn) = (turn, 0);
         }
     }
 
-    /// Fills slots of the receive buffer, at most `limit`. False: there is nothing to read. (True
-    /// does not promise a datagram: what is of no interest counts against the budget, too.)
-    pub(crate) fn fill(
-        &mut self,
-        key: Key,
-        buffer: &mut ReceiveBuffer,
-        limit: usize,
-    ) -> io::Result<bool> {
-        if let Some(error) = self.pending_error.take() {
-            return Err(error);
-        }
-        // Slots that a handler left unread are lost, as if on the network.
-        self.traffic.discarded_receives += buffer.discard() as u64;
-        let mut filled = match self.udp.receive(buffer.storage(), limit) {
-            Ok(filled) => filled,
-            Err(error) => return self.judge_receive_error(error),
-        };
-        let any = filled.iter().any(Option::is_some);
-        for slot in &mut filled {
-            let Some(raw) = slot else { continue };
-            let datagrams = raw.datagrams();
-            self.received_in_turn += datagrams;
-            self.traffic.datagrams_received += datagrams as u64;
-            self.traffic.bytes_received += raw.len as u64;
-            // Nobody can be answered at port 0.
-            if raw.source.port() == 0 {
-                self.traffic.discarded_receives += datagrams as u64;
-                *slot = None;
-            }
-        }
-        buffer.set_filled(key, &filled);
-        Ok(any)
-    }
-
-    /// An error that does not concern the reader counts as a datagram; the others are returned.
-    fn judge_receive_error(&mut self, error: io::Error) -> io::Result<bool> {
-        let about_a_peer = is_about_a_peer(&error);
-        self.traffic.network_errors += u64::from(about_a_peer);
-        if is_loss(&error) || (about_a_peer && !self.reports_errors) {
-            self.received_in_turn += 1;
-            return Ok(true);
-        }
-        Err(error)
-    }
-
-    /// An error about a peer, to be returned by the next read.
-    fn note_error(&mut self, error: io::Error) {
-        self.traffic.network_errors += 1;
-        if self.reports_errors {
-            self.pending_error.get_or_insert(error);
+    /// Puts the socket into the ready-set, once.
+    pub(crate) fn stay_ready(&mut self, key: SocketKey, ready_set: &mut Vec<SocketKey>) {
+        if !self.stays_ready {
+            self.stays_ready = true;
+            ready_set.push(key);
         }
     }
 
-    /// Sends the batch, or as much of it as finds space.
-    ///
-    /// # Errors
-    /// As the network says. The batch is empty then; what was left of it is lost.
-    pub(crate) fn flush(&mut self, batch: &mut SendBatch) -> io::Result<SendOutcome> {
-        let mut stray = None;
-        let result = flush(&mut self.udp, batch, &mut self.traffic, &mut stray);
-        if let Some(error) = stray {
-            self.note_error(error);
-        }
-        result
+    /// Polls the socket for writing as well, or no longer (U5). A socket that is idle still is polled
+    /// for what holds when it is registered.
+    pub(crate) fn set_write_interest<O: OsSocket, S>(
+        &self,
+        poller: &Poller,
+        socket: &mut EitherNetwork<O, S>,
+        token: usize,
+        on: bool,
+    ) -> io::Result<()> {
+        if self.polled { poller.set_write_interest(socket, token, on) } else { Ok(()) }
     }
 }

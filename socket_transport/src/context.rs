@@ -3,8 +3,8 @@
 use std::{io, net::SocketAddr, time::Instant};
 
 use crate::{
-    Clock, Detached, Limits, Poster, ServiceSnapshot, SocketIo, SocketKey, TimerKey, Traffic,
-    UdpOptions, Workers, core::Core,
+    Clock, Detached, Limits, Poster, ServiceSnapshot, SocketIo, SocketKey, StreamIo, TcpOptions,
+    TimerKey, Traffic, UdpOptions, Workers, core::Core,
 };
 
 /// The service as a handler sees it, for the length of one call.
@@ -99,14 +99,15 @@ impl<T: Copy, E> Context<'_, T, E> {
         self.core.seen.offline
     }
 
-    /// The address that the socket is bound to; the IP address may be "any".
+    /// The address that the socket is bound to; the IP address may be "any", and that of a stream is
+    /// certain when it has connected.
     pub fn local_addr(&self, socket: SocketKey) -> Option<SocketAddr> {
-        Some(self.core.sockets.get(socket)?.udp.local_addr())
+        Some(self.core.sockets.get(socket)?.local_addr())
     }
 
     /// What went through the socket. Necko: `ByteCountSent`, `ByteCountReceived`.
     pub fn traffic(&self, socket: SocketKey) -> Option<Traffic> {
-        Some(self.core.sockets.get(socket)?.traffic)
+        Some(self.core.sockets.get(socket)?.common.traffic)
     }
 
     /// Sets the socket's condition. From now on it is not served; the service closes it and calls
@@ -116,8 +117,8 @@ impl<T: Copy, E> Context<'_, T, E> {
         self.core.sockets.condemn(socket, Detached::Closed);
     }
 
-    /// The socket for reading and writing, together with the service's shared buffers. None if it is
-    /// gone, or about to be detached.
+    /// The UDP socket for reading and writing, together with the service's shared buffers. None if it
+    /// is gone, or about to be detached.
     pub fn socket_io(&mut self, socket: SocketKey) -> Option<SocketIo<'_>> {
         self.core.socket_io(socket)
     }
@@ -126,6 +127,54 @@ impl<T: Copy, E> Context<'_, T, E> {
     /// read until the end.
     pub fn stay_ready(&mut self, socket: SocketKey) {
         self.core.sockets.stay_ready(socket);
+    }
+}
+
+/// Streams; see the [page of streams](crate::streams).
+impl<T: Copy, E> Context<'_, T, E> {
+    /// Opens a TCP stream and begins to connect it. When it has connected, or failed to, its handler is
+    /// called with `writable`: ask [`StreamIo::connect_result`] then. The next turn polls it at the
+    /// earliest (S1). Necko: `nsSocketTransport::InitiateSocket`.
+    ///
+    /// # Errors
+    /// As [`open_udp`](Self::open_udp); offline refuses a `peer` that is not loopback. What the system
+    /// knows at once, that there is no route for example, is returned here.
+    pub fn open_tcp(
+        &mut self,
+        target: T,
+        peer: SocketAddr,
+        options: TcpOptions,
+    ) -> io::Result<SocketKey> {
+        self.core.open_tcp(target, peer, options)
+    }
+
+    /// The stream for reading and writing. None if it is gone, or about to be detached.
+    pub fn stream_io(&mut self, socket: SocketKey) -> Option<StreamIo<'_>> {
+        self.core.stream_io(socket)
+    }
+
+    /// Opens a TCP socket that listens: readable when [`accept_tcp`](Self::accept_tcp) has something.
+    ///
+    /// # Errors
+    /// As [`open_udp`](Self::open_udp).
+    pub fn listen_tcp(&mut self, target: T, local: SocketAddr) -> io::Result<SocketKey> {
+        self.core.listen_tcp(target, local)
+    }
+
+    /// Takes the next connection of a listening socket and attaches it for `target`, with the options
+    /// that [`TcpOptions`] has by default; also answers the peer's address. `Ok(None)`: there is none,
+    /// or the turn's budget is used, and the listening socket has been put into the sticky ready-set.
+    ///
+    /// # Errors
+    /// `QuotaExceeded` at [`Limits::max_sockets`]: the connection waits, and is there when a socket was
+    /// detached; nothing reports it a second time. Otherwise what the system says; `ConnectionAborted`
+    /// is about one connection, and the next call may have another.
+    pub fn accept_tcp(
+        &mut self,
+        listener: SocketKey,
+        target: T,
+    ) -> io::Result<Option<(SocketKey, SocketAddr)>> {
+        self.core.accept_tcp(listener, target)
     }
 }
 

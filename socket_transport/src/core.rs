@@ -3,10 +3,14 @@
 use std::{collections::VecDeque, io, net::SocketAddr, sync::Arc, time::Instant};
 
 use crate::{
-    Clock, Limits, Poster, ServiceSnapshot, SocketIo, SocketKey, UdpOptions, Workers,
+    Clock, Limits, Poster, ServiceSnapshot, SocketIo, SocketKey, StreamIo, TcpOptions, UdpOptions,
+    Workers,
+    attached::Kind,
+    datagram_state::Datagrams,
     inbox::{Inbox, Posted, Requests},
     network::{Network, Poller},
     sockets::Sockets,
+    stream_state::Stream,
     timers::Timers,
 };
 
@@ -61,19 +65,62 @@ impl<T: Copy, E> Core<T, E> {
         local: SocketAddr,
         options: UdpOptions,
     ) -> io::Result<SocketKey> {
-        self.may_attach(local)?;
+        self.may_attach(Some(local))?;
         let token = self.sockets.next_key().index();
         let udp = self.poller.bind_udp(local, options, token)?;
         log::debug!("socket {}: opened", udp.local_addr());
-        Ok(self.sockets.attach(target, udp, options.report_transport_errors))
+        let datagrams = Datagrams::new(udp, options.report_transport_errors);
+        Ok(self.sockets.attach(target, Kind::Datagrams(datagrams)))
     }
 
-    fn may_attach(&self, local: SocketAddr) -> io::Result<()> {
+    /// Opens a stream, begins to connect it, and attaches it.
+    pub(crate) fn open_tcp(
+        &mut self,
+        target: T,
+        peer: SocketAddr,
+        options: TcpOptions,
+    ) -> io::Result<SocketKey> {
+        self.may_attach(Some(peer))?;
+        let token = self.sockets.next_key().index();
+        let tcp = self.poller.connect_tcp(peer, options, token)?;
+        log::debug!("socket {}: connects to {peer}", tcp.local_addr());
+        Ok(self.sockets.attach(target, Kind::Stream(Stream::connecting(tcp, peer))))
+    }
+
+    /// Opens a socket that listens, and attaches it.
+    pub(crate) fn listen_tcp(&mut self, target: T, local: SocketAddr) -> io::Result<SocketKey> {
+        self.may_attach(Some(local))?;
+        let token = self.sockets.next_key().index();
+        let listener = self.poller.listen_tcp(local, token)?;
+        log::debug!("socket {}: listens", listener.local_addr());
+        Ok(self.sockets.attach(target, Kind::Listener(listener)))
+    }
+
+    /// Attaches the next connection of a listening socket.
+    pub(crate) fn accept_tcp(
+        &mut self,
+        listener: SocketKey,
+        target: T,
+    ) -> io::Result<Option<(SocketKey, SocketAddr)>> {
+        if self.sockets.get(listener).is_none() {
+            return Ok(None);
+        }
+        self.may_attach(None)?;
+        let Some((tcp, peer)) = self.sockets.accept(listener, &self.limits)? else {
+            return Ok(None);
+        };
+        log::debug!("socket {}: accepted from {peer}", tcp.local_addr());
+        let key = self.sockets.attach(target, Kind::Stream(Stream::accepted(tcp, peer)));
+        Ok(Some((key, peer)))
+    }
+
+    /// Whether there may be one more socket; with an address that has to be local while offline.
+    fn may_attach(&self, address: Option<SocketAddr>) -> io::Result<()> {
         let refuse = |kind, reason| Err(io::Error::new(kind, reason));
         if self.ended {
             return refuse(io::ErrorKind::NetworkDown, "the socket thread has ended");
         }
-        if self.seen.offline && !local.ip().is_loopback() {
+        if self.seen.offline && address.is_some_and(|address| !address.ip().is_loopback()) {
             return refuse(io::ErrorKind::NetworkDown, "offline");
         }
         if !self.can_attach() {
@@ -88,6 +135,10 @@ impl<T: Copy, E> Core<T, E> {
 
     pub(crate) fn socket_io(&mut self, key: SocketKey) -> Option<SocketIo<'_>> {
         self.sockets.io(key, &self.poller, &self.clock, &self.limits)
+    }
+
+    pub(crate) fn stream_io(&mut self, key: SocketKey) -> Option<StreamIo<'_>> {
+        self.sockets.stream_io(key, &self.poller, &self.clock, &self.limits)
     }
 
     /// The earliest moment at which something happens by itself.

@@ -23,7 +23,8 @@ pub trait SocketHandler {
     /// Something can be read, or send space has returned.
     ///
     /// Readiness comes as an edge: read with [`SocketIo::recv`](crate::SocketIo::recv) until it
-    /// returns `Ok(None)`, or ask for another turn with [`Context::stay_ready`].
+    /// returns `Ok(None)`, or ask for another turn with [`Context::stay_ready`]. For a stream, the
+    /// [page of streams](crate::streams) says the same in its terms.
     /// Source: `nsASocketHandler::OnSocketReady`.
     fn on_socket_ready(
         &mut self,
@@ -58,11 +59,12 @@ pub trait SocketHandler {
 /// Why a socket is handed to its handler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Ready {
-    /// There is something to read, be it a datagram or an error.
+    /// There is something to read: data, an error, the end of a stream, or a connection to accept.
     pub readable: bool,
-    /// A blocked batch went out: the socket takes output again.
+    /// The socket takes output again: a blocked batch went out, a stream that had refused bytes has
+    /// room, or it has [connected](crate::StreamIo::connect_result) or failed to.
     pub writable: bool,
-    /// The system reported an error, which [`SocketIo::recv`](crate::SocketIo::recv) returns.
+    /// The system reported an error, which the next read returns.
     pub error: bool,
 }
 
@@ -94,7 +96,7 @@ pub enum Detached {
     Closed,
     /// The descriptor failed (necko: `UNEXPECTED`), or could not be polled.
     Failed(io::ErrorKind),
-    /// The service went offline, and the socket was not bound to loopback.
+    /// The service went offline, and the socket was neither bound nor connected to loopback.
     Offline,
     /// The service ended (necko: `ABORT`).
     Shutdown,

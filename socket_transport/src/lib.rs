@@ -25,7 +25,8 @@
 //! | subject | items |
 //! |---|---|
 //! | the loop | [`service`], [`SocketHandler`], [`Context`], [`Limits`], [`ServiceSnapshot`] |
-//! | sockets | [`SocketIo`], [`ReceivedDatagrams`], [`SendBatch`], [`UdpOptions`] |
+//! | UDP sockets | [`SocketIo`], [`ReceivedDatagrams`], [`SendBatch`], [`UdpOptions`] |
+//! | TCP streams, and listening for them | [`streams`], [`StreamIo`], [`TcpOptions`] |
 //! | posting | [`Poster`], [`Workers`] |
 //! | time | [`Clock`], [`Context::set_timer`] |
 //! | storage with generation-checked keys, for the layers above as well | [`slots`] |
@@ -85,6 +86,7 @@ mod batch;
 mod clock;
 mod context;
 mod core;
+mod datagram_state;
 mod datagrams;
 mod events;
 mod flush;
@@ -100,6 +102,9 @@ pub mod slots;
 mod socket;
 mod socket_io;
 mod sockets;
+mod stream_state;
+pub mod streams;
+mod tcp;
 mod timers;
 mod turn;
 mod wakeup;
@@ -120,6 +125,8 @@ pub use crate::{
     service::{SocketTransportService, Turn, Wait},
     socket::{SocketKey, UdpOptions},
     socket_io::SocketIo,
+    streams::{StreamIo, StreamRead},
+    tcp::TcpOptions,
     timers::TimerKey,
     workers::{Job, Workers},
 };

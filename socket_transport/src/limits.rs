@@ -5,13 +5,17 @@ use std::time::Duration;
 /// How much of anything the service takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Open sockets; [`Context::open_udp`](crate::Context::open_udp) refuses beyond. Necko: 1000.
+    /// Open sockets of all kinds; [`Context::open_udp`](crate::Context::open_udp) refuses beyond. Necko: 1000.
     pub max_sockets: usize,
     /// Events that wait after [`Poster::submit`](crate::Poster::submit); refused beyond.
     pub max_submissions: usize,
     /// Datagrams that one socket receives in one turn before the others have theirs. What a single
     /// system call returned is not divided, so that a turn may exceed it by one receive buffer.
     pub datagrams_per_turn: usize,
+    /// Bytes that one stream reads in one turn before the others have theirs.
+    pub stream_bytes_per_turn: usize,
+    /// Connections that one listening socket hands out in one turn.
+    pub accepts_per_turn: usize,
     /// How long posted events run before the sockets are polled again. Necko: 100 ms.
     pub time_for_events: Duration,
     /// How long the application may take from `on_shutdown` to [`Context::stop`](crate::Context::stop).
@@ -24,6 +28,8 @@ impl Default for Limits {
             max_sockets: 1000,
             max_submissions: 1024,
             datagrams_per_turn: 256,
+            stream_bytes_per_turn: 256 * 1024,
+            accepts_per_turn: 64,
             time_for_events: Duration::from_millis(100),
             shutdown_deadline: Duration::from_secs(5),
         }
@@ -33,9 +39,9 @@ impl Default for Limits {
 /// What went through a socket, or through all of them. Plain integers, counted on the socket thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, serde::Serialize)]
 pub struct Traffic {
-    /// UDP payload received, in bytes.
+    /// Payload received, in bytes.
     pub bytes_received: u64,
-    /// UDP payload handed to the network, in bytes.
+    /// Payload handed to the network, in bytes.
     pub bytes_sent: u64,
     /// Datagrams received, also empty and foreign ones.
     pub datagrams_received: u64,
@@ -78,9 +84,13 @@ pub struct ServiceSnapshot {
     pub sockets: usize,
     /// Of these, not polled yet (necko's idle list).
     pub idle_sockets: usize,
-    /// Of these, in the sticky ready-set.
+    /// Of the attached ones, in the sticky ready-set.
     pub ready_sockets: usize,
-    /// Of these, keeping a batch that did not go out.
+    /// Of the attached ones, streams, connected or not, and sockets that listen for them.
+    pub stream_sockets: usize,
+    /// Of these, not connected yet.
+    pub connecting_sockets: usize,
+    /// Sockets that keep a batch that did not go out, or have refused bytes since they last had room.
     pub blocked_sockets: usize,
     /// Timers in existence.
     pub timers: usize,

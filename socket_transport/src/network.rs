@@ -3,10 +3,11 @@
 use std::{io, net::SocketAddr, time::Duration};
 
 use crate::{
-    Clock, Ready, UdpOptions, Workers,
-    os::{OsPoller, OsUdpSocket},
+    Clock, Ready, TcpOptions, UdpOptions, Workers,
+    os::{OsPoller, OsSocket, OsTcpListener, OsTcpStream, OsUdpSocket},
     simulated::SimulatedHost,
-    socket::UdpSocket,
+    socket::{EitherNetwork, UdpSocket},
+    tcp::{TcpListener, TcpStream},
 };
 
 /// What a [`SocketTransportService`](crate::SocketTransportService) runs on.
@@ -86,11 +87,45 @@ impl Poller {
         }
     }
 
-    /// Polls the socket for reading from now on.
-    pub(crate) fn register(&self, socket: &mut UdpSocket, token: usize) -> io::Result<()> {
+    /// Opens a stream and begins to connect it. It is not polled before [`register`](Self::register).
+    pub(crate) fn connect_tcp(
+        &mut self,
+        peer: SocketAddr,
+        options: TcpOptions,
+        token: usize,
+    ) -> io::Result<TcpStream> {
+        match self {
+            Self::OperatingSystem(_) => {
+                OsTcpStream::connect(peer, options).map(TcpStream::OperatingSystem)
+            }
+            Self::Simulated(host) => host.connect_tcp(peer, token).map(TcpStream::Simulated),
+        }
+    }
+
+    /// Opens a socket that listens. It is not polled before [`register`](Self::register).
+    pub(crate) fn listen_tcp(
+        &mut self,
+        local: SocketAddr,
+        token: usize,
+    ) -> io::Result<TcpListener> {
+        match self {
+            Self::OperatingSystem(_) => {
+                OsTcpListener::bind(local).map(TcpListener::OperatingSystem)
+            }
+            Self::Simulated(host) => host.listen_tcp(local, token).map(TcpListener::Simulated),
+        }
+    }
+
+    /// Polls the socket for reading from now on, and for writing if it is to.
+    pub(crate) fn register<O: OsSocket, S>(
+        &self,
+        socket: &mut EitherNetwork<O, S>,
+        token: usize,
+        writes: bool,
+    ) -> io::Result<()> {
         match (self, socket) {
-            (Self::OperatingSystem(poller), UdpSocket::OperatingSystem(socket)) => {
-                poller.register(socket, token)
+            (Self::OperatingSystem(poller), EitherNetwork::OperatingSystem(socket)) => {
+                poller.register(socket, token, writes)
             }
             // A simulated network reports a socket from its bind on.
             _ => Ok(()),
@@ -98,14 +133,14 @@ impl Poller {
     }
 
     /// Polls the socket for writing as well, or no longer (U5).
-    pub(crate) fn set_write_interest(
+    pub(crate) fn set_write_interest<O: OsSocket, S>(
         &self,
-        socket: &mut UdpSocket,
+        socket: &mut EitherNetwork<O, S>,
         token: usize,
         on: bool,
     ) -> io::Result<()> {
         match (self, socket) {
-            (Self::OperatingSystem(poller), UdpSocket::OperatingSystem(socket)) => {
+            (Self::OperatingSystem(poller), EitherNetwork::OperatingSystem(socket)) => {
                 poller.set_write_interest(socket, token, on)
             }
             // A simulated socket reports the return of space by itself.
@@ -114,9 +149,9 @@ impl Poller {
     }
 
     /// Stops polling the socket and closes its descriptor.
-    pub(crate) fn close(&self, socket: UdpSocket) {
+    pub(crate) fn close<O: OsSocket, S>(&self, socket: EitherNetwork<O, S>) {
         match (self, socket) {
-            (Self::OperatingSystem(poller), UdpSocket::OperatingSystem(socket)) => {
+            (Self::OperatingSystem(poller), EitherNetwork::OperatingSystem(socket)) => {
                 poller.close(socket);
             }
             (_, socket) => drop(socket),

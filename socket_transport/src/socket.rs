@@ -1,4 +1,4 @@
-//! UDP sockets of either network, behind one interface: the layers above need no type parameter.
+//! Sockets of either network, behind one interface: the layers above need no type parameter.
 
 use std::{io, net::SocketAddr};
 
@@ -9,7 +9,8 @@ use crate::{
     slots::Key,
 };
 
-/// Names a socket of [`Context::open_udp`](crate::Context::open_udp). Stale keys do nothing.
+/// Names a socket of [`Context::open_udp`](crate::Context::open_udp) and its siblings. Stale keys do
+/// nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SocketKey(pub(crate) Key);
 
@@ -43,10 +44,12 @@ impl UdpOptions {
 
 /// A socket of either network.
 #[derive(Debug)]
-pub(crate) enum UdpSocket {
-    OperatingSystem(OsUdpSocket),
-    Simulated(SimulatedSocket),
+pub(crate) enum EitherNetwork<O, S> {
+    OperatingSystem(O),
+    Simulated(S),
 }
+
+pub(crate) type UdpSocket = EitherNetwork<OsUdpSocket, SimulatedSocket>;
 
 impl UdpSocket {
     pub(crate) fn local_addr(&self) -> SocketAddr {

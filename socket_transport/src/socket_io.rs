@@ -14,7 +14,8 @@ use std::{io, net::SocketAddr, time::Instant};
 
 use crate::{
     Clock, ReceivedDatagrams, SendBatch, SendOutcome, SocketKey,
-    attached::Socket,
+    attached::Common,
+    datagram_state::Datagrams,
     flush::Sender as _,
     network::Poller,
     receive::{ReceiveBuffer, SLOTS},
@@ -34,7 +35,8 @@ pub(crate) struct Buffers {
 /// Necko: the borrowed descriptor that `neqo_glue` reads and writes (§3.3).
 pub struct SocketIo<'a> {
     pub(crate) key: SocketKey,
-    pub(crate) socket: &'a mut Socket,
+    pub(crate) common: &'a mut Common,
+    pub(crate) datagrams: &'a mut Datagrams,
     pub(crate) buffers: &'a mut Buffers,
     pub(crate) ready_set: &'a mut Vec<SocketKey>,
     pub(crate) poller: &'a Poller,
@@ -46,7 +48,7 @@ pub struct SocketIo<'a> {
 impl SocketIo<'_> {
     /// The address that the socket is bound to; the IP address may be "any".
     pub fn local_addr(&self) -> SocketAddr {
-        self.socket.udp.local_addr()
+        self.datagrams.udp.local_addr()
     }
 
     /// The service's clock.
@@ -71,13 +73,14 @@ impl SocketIo<'_> {
     /// afterwards. Or what the system says; the socket is of no use then.
     pub fn recv(&mut self) -> io::Result<Option<ReceivedDatagrams<'_>>> {
         while !self.buffers.receive.holds_for(self.key.0) {
-            let left = self.budget.saturating_sub(self.socket.received_in_turn);
+            let left = self.budget.saturating_sub(self.common.used_in_turn);
             if left == 0 {
                 self.stay_ready();
                 return Ok(None);
             }
             // Every slot takes a datagram at least, so that single datagrams never exceed the budget.
-            if !self.socket.fill(self.key.0, &mut self.buffers.receive, left.min(SLOTS))? {
+            let (key, buffer) = (self.key.0, &mut self.buffers.receive);
+            if !self.datagrams.fill(self.common, key, buffer, left.min(SLOTS))? {
                 return Ok(None);
             }
         }
@@ -86,18 +89,18 @@ impl SocketIo<'_> {
 
     /// Whether the socket has received in this turn what it may.
     pub fn budget_exhausted(&self) -> bool {
-        self.socket.received_in_turn >= self.budget
+        self.common.used_in_turn >= self.budget
     }
 
     /// How many datagrams of one run a single send carries: ask the engine for no more at once. One
     /// where the system does not divide batches.
     pub fn max_datagrams(&self) -> usize {
-        self.socket.udp.max_segments()
+        self.datagrams.udp.max_segments()
     }
 
     /// The output batch: fill it, then [send](Self::send_batch) it. Empty at first.
     pub fn batch(&mut self) -> &mut SendBatch {
-        self.buffers.send.set_max_datagrams(self.socket.udp.max_segments());
+        self.buffers.send.set_max_datagrams(self.datagrams.udp.max_segments());
         &mut self.buffers.send
     }
 
@@ -112,18 +115,18 @@ impl SocketIo<'_> {
     /// As the system says, for example `NetworkUnreachable` without a route. The batch is lost.
     pub fn send_batch(&mut self) -> io::Result<SendOutcome> {
         let batch = &mut self.buffers.send;
-        if self.socket.blocked.is_some() {
-            self.socket.traffic.dropped_sends += batch.datagrams() as u64;
+        if self.datagrams.blocked.is_some() {
+            self.common.traffic.dropped_sends += batch.datagrams() as u64;
             batch.clear();
             return Ok(SendOutcome::Blocked);
         }
-        let result = self.socket.flush(batch);
+        let result = self.datagrams.flush(self.common, batch);
         if let Ok(SendOutcome::Blocked) = result {
             let token = self.key.0.index();
-            self.poller.set_write_interest(&mut self.socket.udp, token, true)?;
-            self.socket.blocked = Some(Box::new(std::mem::take(batch)));
+            self.common.set_write_interest(self.poller, &mut self.datagrams.udp, token, true)?;
+            self.datagrams.blocked = Some(Box::new(std::mem::take(batch)));
         }
-        if self.socket.pending_error.is_some() {
+        if self.datagrams.pending_error.is_some() {
             self.stay_ready();
         }
         result
@@ -131,15 +134,12 @@ impl SocketIo<'_> {
 
     /// Whether a blocked batch waits: ask the engine for no more output.
     pub fn is_send_blocked(&self) -> bool {
-        self.socket.blocked.is_some()
+        self.datagrams.blocked.is_some()
     }
 
     /// As [`Context::stay_ready`](crate::Context::stay_ready).
     pub fn stay_ready(&mut self) {
-        if !self.socket.stays_ready {
-            self.socket.stays_ready = true;
-            self.ready_set.push(self.key);
-        }
+        self.common.stay_ready(self.key, self.ready_set);
     }
 }
 

@@ -7,16 +7,16 @@
 //!   condemned   their condition is set; they wait to be detached
 //! ```
 
-use std::{collections::VecDeque, io, mem};
+use std::{collections::VecDeque, io, mem, net::SocketAddr};
 
 use crate::{
-    Clock, Detached, Limits, Ready, SendBatch, SendOutcome, ServiceSnapshot, SocketKey, Traffic,
-    attached::{Attached, Socket},
+    Clock, Detached, Limits, Ready, SendBatch, ServiceSnapshot, SocketKey, StreamIo, Traffic,
+    attached::{Attached, Kind, Socket},
     network::Poller,
     receive::ReceiveBuffer,
     slots::{Key, Slots},
-    socket::UdpSocket,
     socket_io::{Buffers, SocketIo},
+    tcp::TcpStream,
 };
 
 /// The sockets of a service.
@@ -62,8 +62,8 @@ impl<T: Copy> Sockets<T> {
     }
 
     /// Takes a socket into the idle list (S1).
-    pub(crate) fn attach(&mut self, target: T, udp: UdpSocket, reports_errors: bool) -> SocketKey {
-        let socket = Socket::new(udp, reports_errors);
+    pub(crate) fn attach(&mut self, target: T, kind: Kind) -> SocketKey {
+        let socket = Socket::new(kind);
         let key = SocketKey(self.slots.insert(Attached { target, socket }));
         self.idle.push(key);
         key
@@ -75,7 +75,7 @@ impl<T: Copy> Sockets<T> {
 
     /// The socket and its target, unless its condition is set.
     fn sound(&mut self, key: SocketKey) -> Option<&mut Attached<T>> {
-        self.slots.get_mut(key.0).filter(|attached| attached.socket.condition.is_none())
+        sound(&mut self.slots, key)
     }
 
     pub(crate) fn io<'a>(
@@ -85,21 +85,52 @@ impl<T: Copy> Sockets<T> {
         clock: &'a Clock,
         limits: &Limits,
     ) -> Option<SocketIo<'a>> {
-        let socket = &mut self.slots.get_mut(key.0)?.socket;
-        if socket.condition.is_some() {
-            return None;
-        }
-        socket.enter_turn(self.turn);
+        let Socket { common, kind } = &mut sound(&mut self.slots, key)?.socket;
+        let Kind::Datagrams(datagrams) = kind else { return None };
+        common.enter_turn(self.turn);
         let budget = limits.datagrams_per_turn.max(1);
         let (buffers, ready_set) = (&mut self.buffers, &mut self.ready_set);
-        Some(SocketIo { key, socket, buffers, ready_set, poller, clock, budget })
+        Some(SocketIo { key, common, datagrams, buffers, ready_set, poller, clock, budget })
+    }
+
+    pub(crate) fn stream_io<'a>(
+        &'a mut self,
+        key: SocketKey,
+        poller: &'a Poller,
+        clock: &'a Clock,
+        limits: &Limits,
+    ) -> Option<StreamIo<'a>> {
+        let Socket { common, kind } = &mut sound(&mut self.slots, key)?.socket;
+        let Kind::Stream(stream) = kind else { return None };
+        common.enter_turn(self.turn);
+        let budget = limits.stream_bytes_per_turn.max(1);
+        let ready_set = &mut self.ready_set;
+        Some(StreamIo { key, common, stream, ready_set, poller, clock, budget })
+    }
+
+    /// The next connection of a listening socket, within its budget. It is not attached yet.
+    pub(crate) fn accept(
+        &mut self,
+        listener: SocketKey,
+        limits: &Limits,
+    ) -> io::Result<Option<(TcpStream, SocketAddr)>> {
+        let token = self.slots.next_key().index();
+        let Some(Attached { socket, .. }) = sound(&mut self.slots, listener) else {
+            return Ok(None);
+        };
+        let Socket { common, kind: Kind::Listener(tcp) } = socket else { return Ok(None) };
+        common.enter_turn(self.turn);
+        if common.used_in_turn >= limits.accepts_per_turn.max(1) {
+            common.stay_ready(listener, &mut self.ready_set);
+            return Ok(None);
+        }
+        common.used_in_turn += 1;
+        tcp.accept(token)
     }
 
     pub(crate) fn stay_ready(&mut self, key: SocketKey) {
-        if let Some(attached) = self.sound(key)
-            && !mem::replace(&mut attached.socket.stays_ready, true)
-        {
-            self.ready_set.push(key);
+        if let Some(attached) = sound(&mut self.slots, key) {
+            attached.socket.common.stay_ready(key, &mut self.ready_set);
         }
     }
 
@@ -110,8 +141,7 @@ impl<T: Copy> Sockets<T> {
         snapshot.ready_sockets = self.ready_set.len();
         snapshot.traffic = self.past_traffic;
         for (_, Attached { socket, .. }) in self.slots.iter() {
-            snapshot.traffic.add(&socket.traffic);
-            snapshot.blocked_sockets += usize::from(socket.blocked.is_some());
+            socket.describe(snapshot);
         }
     }
 }
@@ -125,7 +155,7 @@ impl<T: Copy> Sockets<T> {
         let any = !idle.is_empty();
         for key in idle.drain(..) {
             let Some(attached) = self.sound(key) else { continue };
-            if let Err(error) = poller.register(&mut attached.socket.udp, key.0.index()) {
+            if let Err(error) = attached.socket.register(poller, key.0.index()) {
                 log::error!("a socket can't be polled: {error}");
                 self.condemn(key, Detached::Failed(error.kind()));
             }
@@ -155,7 +185,7 @@ impl<T: Copy> Sockets<T> {
         let with_edges = serving.len();
         for key in self.ready_set.drain(..) {
             let Some(attached) = self.slots.get_mut(key.0) else { continue };
-            attached.socket.stays_ready = false;
+            attached.socket.common.stays_ready = false;
             let (edges, _) = serving.split_at_mut(with_edges);
             match edges.binary_search_by_key(&key, |(key, _)| *key).map(|at| edges.get_mut(at)) {
                 Ok(Some((_, ready))) => *ready = ready.merge(Ready::READABLE),
@@ -164,46 +194,29 @@ impl<T: Copy> Sockets<T> {
         }
     }
 
-    /// Before its handler is called: sends the blocked batch. Returns whom to call,
-    /// and with what; None if there is nothing to call for.
+    /// Before its handler is called: sends the blocked batch, sees whether a stream has connected.
+    /// Returns whom to call, and with what; None if there is nothing to call for.
     pub(crate) fn prepare(
         &mut self,
         key: SocketKey,
-        mut ready: Ready,
+        ready: Ready,
         poller: &Poller,
     ) -> Option<(T, Ready)> {
         if ready.is_broken() {
             self.condemn(key, Detached::Failed(io::ErrorKind::BrokenPipe));
             return None;
         }
-        ready.writable = ready.writable && self.unblock(key, poller);
         let turn = self.turn;
         let Attached { target, socket } = self.sound(key)?;
         let target = *target;
-        socket.enter_turn(turn);
-        // What sending the batch has brought to light is something to read as well.
-        ready.readable |= socket.pending_error.is_some();
-        (ready.readable || ready.writable).then_some((target, ready))
-    }
-
-    /// Sends the blocked batch; true if it is gone. Write interest goes with it (U5, U7).
-    fn unblock(&mut self, key: SocketKey, poller: &Poller) -> bool {
-        let Some(Attached { socket, .. }) = self.sound(key) else { return false };
-        let Some(mut batch) = socket.blocked.take() else { return false };
-        match socket.flush(&mut batch) {
-            Ok(SendOutcome::Blocked) => {
-                socket.blocked = Some(batch);
-                return false;
+        socket.common.enter_turn(turn);
+        match socket.settle(ready, key.0.index(), poller) {
+            Ok(ready) => (ready.readable || ready.writable).then_some((target, ready)),
+            Err(error) => {
+                self.condemn(key, Detached::Failed(error.kind()));
+                None
             }
-            Ok(SendOutcome::Sent) => {}
-            // The next read returns it.
-            Err(error) => socket.pending_error = Some(error),
         }
-        if let Err(error) = poller.set_write_interest(&mut socket.udp, key.0.index(), false) {
-            self.condemn(key, Detached::Failed(error.kind()));
-            return false;
-        }
-        true
     }
 }
 
@@ -212,7 +225,7 @@ impl<T: Copy> Sockets<T> {
     /// Sets the socket's condition; the first one counts.
     pub(crate) fn condemn(&mut self, key: SocketKey, reason: Detached) {
         if let Some(attached) = self.sound(key) {
-            attached.socket.condition = Some(reason);
+            attached.socket.common.condition = Some(reason);
             self.condemned.push_back(key);
         }
     }
@@ -236,12 +249,17 @@ impl<T: Copy> Sockets<T> {
     pub(crate) fn detach_next(&mut self, poller: &Poller) -> Option<(T, Detached)> {
         let key = self.condemned.pop_front()?;
         let Attached { target, socket } = self.slots.remove(key.0)?;
-        let condition = socket.condition.unwrap_or(Detached::Closed);
+        let condition = socket.common.condition.unwrap_or(Detached::Closed);
         self.idle.retain(|idle| *idle != key);
         self.ready_set.retain(|ready| *ready != key);
-        self.past_traffic.add(&socket.traffic);
-        log::debug!("socket {}: {condition}", socket.udp.local_addr());
-        poller.close(socket.udp);
+        self.past_traffic.add(&socket.common.traffic);
+        log::debug!("socket {}: {condition}", socket.local_addr());
+        socket.close(poller);
         Some((target, condition))
     }
+}
+
+/// The socket and its target, unless its condition is set.
+fn sound<T>(slots: &mut Slots<Attached<T>>, key: SocketKey) -> Option<&mut Attached<T>> {
+    slots.get_mut(key.0).filter(|attached| attached.socket.common.condition.is_none())
 }

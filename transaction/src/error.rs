@@ -186,9 +186,9 @@ pub enum NetError {
         /// The resolver's words.
         reason: String,
     },
-    /// `NS_ERROR_CONNECTION_REFUSED`: nobody listens on that UDP port, or the host is unreachable.
+    /// `NS_ERROR_CONNECTION_REFUSED`: nobody listens on that port, or the host is unreachable.
     #[error(
-        "{peer} refused the connection: nothing listens on that UDP port, or the way to it is closed"
+        "{peer} refused the connection: nothing listens on that port, or the way to it is closed"
     )]
     ConnectionRefused {
         /// The last address that was tried.
@@ -225,9 +225,8 @@ pub enum NetError {
     /// second 408 is delivered as the response that it is.
     #[error("the server did not wait for the whole request")]
     RequestTimeout,
-    /// 417: the server does not do what `Expect` asks. Never delivered: the request goes again without that
-    /// field, and a second 417 is delivered as the response that it is.
-    #[error("the server does not meet the request's expectation")]
+    /// 417: the server does not do what `Expect` asks for. Never delivered: the request goes without it.
+    #[error("the server does not meet the expectation")]
     ExpectationFailed,
     /// The server could not decrypt the hello, and proved that it may say so. Never delivered: what was to go
     /// goes on a fresh connection with the configuration that the server gave, or without ECH if it gave none.
@@ -283,6 +282,9 @@ pub enum NetError {
         /// Whether the peer sent it.
         by_peer: bool,
     },
+    /// The server broke TLS, or offers nothing that this program speaks.
+    #[error("TLS with the server failed: {0}")]
+    TlsProtocol(String),
     /// The server could not prove to be `host`.
     #[error("certificate of {host}: {problem} ({detail})")]
     Certificate {
@@ -359,6 +361,7 @@ impl NetError {
             | Self::Http3Protocol { .. }
             | Self::QuicTransport { .. }
             | Self::Tls { .. }
+            | Self::TlsProtocol(_)
             | Self::Certificate { .. } => Fault::Peer,
             Self::Aborted
             | Self::ShuttingDown

@@ -109,9 +109,9 @@ impl RequestHead {
         self.headers.entry(name).or_insert(value);
     }
 
-    /// Asks nothing of the server before the answer.
-    pub(crate) fn expect_nothing(&mut self) {
-        self.headers.remove(header::EXPECT);
+    /// Leaves a field out.
+    pub fn remove(&mut self, name: &HeaderName) {
+        self.headers.remove(name);
     }
 
     /// The request's `Content-Length`, if it states one.

@@ -10,7 +10,7 @@
 use std::{fmt, sync::Arc, task::Waker};
 
 use bytes::BytesMut;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, Method, header};
 
 use crate::{
     Alpn, ClassOfService, ConnectionInfo, RequestBody,
@@ -243,14 +243,14 @@ impl HttpTransaction {
         wishes
     }
 
-    /// How long the request's body is, if that was said: what HTTP/1.1 has to know before it sends the head.
-    pub fn request_body_length(&self) -> Option<u64> {
-        self.body.length()
-    }
-
     /// Bytes that wait in the pipe for the consumer, and of the request body for the engine.
     pub fn buffered(&self) -> usize {
         self.exchange.buffered() + self.body.buffered()
+    }
+
+    /// How many bytes the request's body has, if that was known from the start.
+    pub fn body_length(&self) -> Option<u64> {
+        self.body.length()
     }
 
     /// Bytes of the response's body that arrived in this attempt.
@@ -325,7 +325,7 @@ impl HttpTransaction {
         if head.is_interim() {
             return self.note_interim_head(head);
         }
-        if let Some(error) = self.earlier.error_of(&self.head, &head, self.progress.reused)
+        if let Some(error) = self.earlier.error_of(&head, &self.head, self.progress.reused)
             && self.verdict(&error) == Verdict::Restart
         {
             return Err(error);
@@ -488,10 +488,10 @@ impl HttpTransaction {
     fn restart(&mut self, error: &NetError) {
         log::debug!(target: "necko::transaction", "{} will be restarted", self.id);
         self.earlier.note(error);
-        self.info.alpn = next_protocol(self.info.alpn, error);
         if *error == NetError::ExpectationFailed {
-            self.head.expect_nothing();
+            self.head.remove(&header::EXPECT);
         }
+        self.info.alpn = next_protocol(self.info.alpn, error);
         self.attempts += 1;
         self.body.rewind();
         self.progress = Progress::default();

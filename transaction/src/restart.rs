@@ -10,7 +10,7 @@
 //! | `H3_VERSION_FALLBACK`, of its stream or of its connection | yes, once | over HTTP/1.1 |
 //! | 421 | yes, once | a fresh connection of its own origin |
 //! | 408 over HTTP/3, or on a connection that had served before | yes, once | same key |
-//! | 417 to a request that had `Expect` | yes, once: without that field | same key |
+//! | 417 | yes, once | same key, without `Expect` |
 //! | `EchRetry` | yes: there was no handshake | a fresh connection, with the server's configuration |
 //! | anything else | no | |
 //!
@@ -36,7 +36,7 @@ impl NetError {
         match self {
             Self::NetReset { .. } => Unserved::Perhaps,
             Self::NetInterrupt { code: ErrorCode::REQUEST_REJECTED }
-            // The server did not act on it (RFC 9110 §15.5.20, §15.5.9 and §15.5.18).
+            // The server did not act on it (RFC 9110 §15.5.20 and §15.5.9).
             | Self::MisdirectedRequest
             | Self::RequestTimeout
             | Self::ExpectationFailed
@@ -78,12 +78,16 @@ impl Earlier {
     /// The error that a response stands for, if it is one that asks for the request once more and was not
     /// heard before.
     pub(crate) fn error_of(
-        self,
-        request: &RequestHead,
+        &self,
         head: &ResponseHead,
+        request: &RequestHead,
         reused: bool,
     ) -> Option<NetError> {
         match head.status {
+            // It goes without one then, so this comes once.
+            StatusCode::EXPECTATION_FAILED if request.headers().contains_key(header::EXPECT) => {
+                Some(NetError::ExpectationFailed)
+            }
             StatusCode::MISDIRECTED_REQUEST if !self.misdirected => {
                 Some(NetError::MisdirectedRequest)
             }
@@ -92,10 +96,6 @@ impl Earlier {
                 if !self.timed_out && (reused || head.version >= Version::HTTP_2) =>
             {
                 Some(NetError::RequestTimeout)
-            }
-            // It goes again without, so this can't happen twice.
-            StatusCode::EXPECTATION_FAILED if request.headers().contains_key(header::EXPECT) => {
-                Some(NetError::ExpectationFailed)
             }
             _ => None,
         }

@@ -67,7 +67,13 @@ impl HttpConnection for Still {
         ([192, 0, 2, 1], 443).into()
     }
     fn snapshot(&self) -> ConnectionSnapshot {
-        ConnectionSnapshot { peer: String::new(), active: false, idle: false, session: None }
+        ConnectionSnapshot {
+            peer: String::new(),
+            active: false,
+            idle: false,
+            session: None,
+            http1: None,
+        }
     }
 }
 

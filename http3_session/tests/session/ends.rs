@@ -85,7 +85,8 @@ fn h21_each_end_of_a_session_means_something_for_each_of_its_streams() {
                 _ if local && reached == Reached::Head => End::Body(error.clone()),
                 _ if local => End::Failed(error.clone()),
                 Reached::NoId => End::Again,
-                Reached::NotConnected | Reached::SentSafe if is_reset => End::Again,
+                Reached::NotConnected if error.is_about_the_address() => End::Again,
+                Reached::SentSafe if is_reset => End::Again,
                 Reached::Head => End::Body(NetError::PartialTransfer {
                     received: 0,
                     expected: None,

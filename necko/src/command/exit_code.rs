@@ -83,7 +83,7 @@ impl ExitCode {
             }
             NetError::PartialTransfer { .. } => Self::PartialTransfer,
             NetError::NetTimeout(_) => Self::Timeout,
-            NetError::Tls { .. } => Self::TlsHandshake,
+            NetError::Tls { .. } | NetError::TlsProtocol(_) => Self::TlsHandshake,
             NetError::Certificate { .. } => Self::Certificate,
             NetError::Http3Protocol { .. } => Self::Http3,
             NetError::QuicTransport { .. } => Self::Quic,

@@ -1,15 +1,15 @@
 //! What the poll reports about real sockets.
 
 use std::{
-    io::ErrorKind,
-    net::{Ipv4Addr, Shutdown, SocketAddr, UdpSocket},
+    io::{ErrorKind, Write as _},
+    net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, UdpSocket},
     time::Duration,
 };
 
 use socket2::SockRef;
 
 use super::*;
-use crate::{Ecn, Ready, UdpOptions, datagrams::RawTransmit};
+use crate::{Ecn, Ready, StreamRead, TcpOptions, UdpOptions, datagrams::RawTransmit};
 
 const TOKEN: usize = 7;
 /// Long enough for what must come, and never waited for.
@@ -25,7 +25,7 @@ impl Fixture {
         let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let mut socket = OsUdpSocket::bind(local, UdpOptions::default()).unwrap();
         let poller = OsPoller::new().unwrap();
-        poller.register(&mut socket, TOKEN).unwrap();
+        poller.register(&mut socket, TOKEN, false).unwrap();
         Self { poller, socket }
     }
 
@@ -105,4 +105,38 @@ fn closing_a_socket_that_was_never_polled_is_fine() {
     let unpolled = OsUdpSocket::bind(local, UdpOptions::default()).unwrap();
     poller.close(unpolled);
     OsUdpSocket::bind(local, UdpOptions::default()).unwrap();
+}
+
+#[test]
+fn a_streams_options_reach_the_system() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let there = listener.local_addr().unwrap();
+    for (nodelay, keep_alive) in [(true, None), (false, PATIENCE)] {
+        let options = TcpOptions { nodelay, keep_alive };
+        let mut stream = OsTcpStream::connect(there, options).unwrap();
+        let socket = SockRef::from(&*stream.source());
+        assert_eq!(socket.tcp_nodelay().unwrap(), nodelay);
+        assert_eq!(socket.keepalive().unwrap(), keep_alive.is_some());
+    }
+}
+
+#[test]
+fn u6_a_stream_that_hung_up_is_readable_and_its_bytes_come_first() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let there = listener.local_addr().unwrap();
+    let mut stream = OsTcpStream::connect(there, TcpOptions::default()).unwrap();
+    let (mut outside, _) = listener.accept().unwrap();
+    outside.write_all(b"last words").unwrap();
+    outside.shutdown(Shutdown::Both).unwrap();
+    drop(outside);
+
+    let mut poller = OsPoller::new().unwrap();
+    poller.register(&mut stream, TOKEN, false).unwrap();
+    let mut ready = Vec::new();
+    poller.poll(PATIENCE, &mut ready).unwrap();
+    let [(TOKEN, ready)] = ready[..] else { panic!("{ready:?}") };
+    assert!(ready.readable && !ready.is_broken() && !ready.error, "{ready:?}");
+    let mut buffer = [0; 99];
+    assert_eq!(stream.read(&mut buffer).unwrap(), StreamRead::Bytes(10));
+    assert_eq!(stream.read(&mut buffer).unwrap(), StreamRead::End);
 }

@@ -9,7 +9,7 @@ use std::{
 use quinn_udp::{EcnCodepoint, RecvMeta, Transmit, UdpSockRef, UdpSocketState};
 use socket2::{Domain, Socket, Type};
 
-use super::{error_queue, errors::is_no_buffers, options::disable_timestamps};
+use super::{error_queue, errors::is_no_buffers, options::disable_timestamps, poller::OsSocket};
 use crate::{
     Ecn, UdpOptions,
     datagrams::{RawReceived, RawTransmit},
@@ -49,12 +49,17 @@ impl OsUdpSocket {
         self.local
     }
 
-    pub(crate) fn source(&mut self) -> &mut mio::net::UdpSocket {
-        &mut self.socket
-    }
-
     pub(crate) fn max_segments(&self) -> usize {
         self.state.max_gso_segments()
+    }
+}
+
+impl OsSocket for OsUdpSocket {
+    type Source = mio::net::UdpSocket;
+    const HANG_UP_IS_READ: bool = false;
+
+    fn source(&mut self) -> &mut Self::Source {
+        &mut self.socket
     }
 }
 

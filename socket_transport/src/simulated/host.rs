@@ -3,6 +3,7 @@
 use std::{cell::RefCell, fmt, io, net::SocketAddr, rc::Rc};
 
 use super::{
+    SimulatedListener, SimulatedStream,
     endpoint::{EndpointId, HostId},
     network::SimulatedNetwork,
     world::World,
@@ -41,6 +42,16 @@ impl SimulatedHost {
         let world = Rc::clone(self.network.world());
         let (id, local) = world.borrow_mut().bind(self.id, local, options, token)?;
         Ok(SimulatedSocket { world, id, local })
+    }
+
+    pub(crate) fn connect_tcp(&mut self, _: SocketAddr, _: usize) -> io::Result<SimulatedStream> {
+        log::warn!("{self:?} has no streams");
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    pub(crate) fn listen_tcp(&mut self, _: SocketAddr, _: usize) -> io::Result<SimulatedListener> {
+        log::warn!("{self:?} has no streams");
+        Err(io::ErrorKind::Unsupported.into())
     }
 
     /// Adds the sockets to which something happened since the last call. It takes no time: whoever

@@ -62,6 +62,7 @@ mod schedule;
 mod sending;
 mod simulation;
 mod stack;
+mod tcp_socket;
 mod trace;
 mod trace_text;
 mod traffic;
@@ -81,3 +82,4 @@ pub use trace::{Fate, Record, Trace};
 pub use trace_text::NotATrace;
 
 pub(crate) use host::{SimulatedHost, SimulatedSocket};
+pub(crate) use tcp_socket::{SimulatedListener, SimulatedStream};

@@ -10,5 +10,6 @@ mod app;
 mod lifecycle;
 mod order;
 mod posting;
+mod streams;
 mod udp;
 mod workers;

@@ -15,6 +15,7 @@ mod command_resume;
 mod command_uploads;
 mod downloads;
 mod foreign_servers;
+mod http1;
 mod idle_connections;
 mod library;
 mod library_addresses;

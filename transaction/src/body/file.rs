@@ -95,10 +95,6 @@ impl FileReader {
         }
     }
 
-    pub(super) fn length(&self) -> u64 {
-        self.file.length
-    }
-
     pub(super) fn take_read(&mut self) -> Option<BodyRead> {
         let left = self.file.length - self.at;
         let mut state = self.state.lock();

@@ -123,10 +123,6 @@ impl PipeReader {
         self.0.0.close(why);
     }
 
-    pub(super) fn length(&self) -> Option<u64> {
-        self.0.length()
-    }
-
     pub(super) fn buffered(&self) -> usize {
         self.0.0.state.lock().pipe.buffered()
     }

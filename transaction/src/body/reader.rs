@@ -39,6 +39,8 @@ pub(crate) struct BodyReader {
     piece: Bytes,
     /// Bytes that the engine took.
     sent: u64,
+    /// How many bytes it has, if that is known.
+    length: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -53,6 +55,7 @@ enum Source {
 impl BodyReader {
     pub(crate) fn new(body: RequestBody, exchange: &Arc<Exchange>) -> Self {
         let mut piece = Bytes::new();
+        let length = body.length();
         let source = match body {
             RequestBody::Empty => Source::Empty,
             RequestBody::Bytes(bytes) => {
@@ -62,7 +65,7 @@ impl BodyReader {
             RequestBody::File(file) => Source::File(file.reader(exchange)),
             RequestBody::Pipe(pipe) => Source::Pipe(pipe.into_reader(exchange)),
         };
-        Self { source, piece, sent: 0 }
+        Self { source, piece, sent: 0, length }
     }
 
     /// What comes next.
@@ -107,6 +110,11 @@ impl BodyReader {
     }
 
     /// Whether it can be sent again from its start.
+    /// How many bytes it has, if that was known from the start.
+    pub(crate) fn length(&self) -> Option<u64> {
+        self.length
+    }
+
     pub(crate) fn can_rewind(&self) -> bool {
         match &self.source {
             Source::Empty | Source::Bytes(_) | Source::File(_) => true,
@@ -135,16 +143,6 @@ impl BodyReader {
         }
         self.source = Source::Empty;
         self.piece = Bytes::new();
-    }
-
-    /// How long all of it is, if that was said.
-    pub(crate) fn length(&self) -> Option<u64> {
-        match &self.source {
-            Source::Empty => Some(0),
-            Source::Bytes(all) => Some(all.len() as u64),
-            Source::File(file) => Some(file.length()),
-            Source::Pipe(pipe) => pipe.length(),
-        }
     }
 
     /// Bytes that wait to be sent.
