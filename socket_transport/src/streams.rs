@@ -23,7 +23,7 @@
 //!
 //! A service that answers one request, to one that asks, over the simulated network:
 //!
-//! ```no_run
+//! ```
 //! use std::net::{IpAddr, SocketAddr};
 //! use socket_transport::{*, simulated::{Simulation, Stack}};
 //!

@@ -14,6 +14,7 @@ use std::{
 use super::{
     packet::{Inbox, Packet},
     sending::Writing,
+    tcp::{Backlog, Connection, ConnectionId, Tcp},
     world::World,
 };
 use crate::{Ready, UdpOptions, datagrams::RawReceived};
@@ -33,18 +34,24 @@ pub(super) struct Host {
 
 /// A bound socket.
 pub(super) struct Endpoint {
-    host: HostId,
+    pub(super) host: HostId,
     token: usize,
     /// The machine's address, also if the socket was bound to "any address".
     pub(super) local: SocketAddr,
-    inbox: Inbox,
+    pub(super) kind: Kind,
     errors: VecDeque<io::Error>,
-    pub(super) options: UdpOptions,
     /// Among those that its host is to hear of.
     touched: bool,
     pub(super) writing: Writing,
     /// Good for nothing any more.
     broken: bool,
+}
+
+/// What a socket is for.
+pub(super) enum Kind {
+    Datagrams { inbox: Inbox, options: UdpOptions },
+    Stream(ConnectionId),
+    Listener(Backlog),
 }
 
 impl World {
@@ -70,26 +77,38 @@ impl World {
             return Err(kind.into());
         }
         let local = self.free_address(ip, wish.port()).ok_or(io::ErrorKind::AddrInUse)?;
-        let id = EndpointId(self.new_id());
+        let inbox = Inbox::new(options.receive_buffer);
+        let kind = Kind::Datagrams { inbox, options: *options };
+        let id = self.add_endpoint(host, token, local, kind);
         self.bound.insert(local, id);
+        Ok((id, SocketAddr::new(wish.ip(), local.port())))
+    }
+
+    pub(super) fn add_endpoint(
+        &mut self,
+        host: HostId,
+        token: usize,
+        local: SocketAddr,
+        kind: Kind,
+    ) -> EndpointId {
+        let id = EndpointId(self.new_id());
         self.endpoints.insert(
             id,
             Endpoint {
                 host,
                 token,
                 local,
-                inbox: Inbox::new(options.receive_buffer),
+                kind,
                 errors: VecDeque::new(),
-                options: *options,
                 touched: false,
                 writing: Writing::Possible,
                 broken: false,
             },
         );
-        Ok((id, SocketAddr::new(wish.ip(), local.port())))
+        id
     }
 
-    fn address_for(&self, host: HostId, wish: IpAddr) -> Option<IpAddr> {
+    pub(super) fn address_for(&self, host: HostId, wish: IpAddr) -> Option<IpAddr> {
         let fits = |address: &&IpAddr| {
             **address == wish || (wish.is_unspecified() && address.is_ipv4() == wish.is_ipv4())
         };
@@ -109,8 +128,13 @@ impl World {
     }
 
     pub(super) fn unbind(&mut self, id: EndpointId) {
-        if let Some(endpoint) = self.endpoints.remove(&id) {
-            self.bound.remove(&endpoint.local);
+        let Some(endpoint) = self.endpoints.remove(&id) else { return };
+        match endpoint.kind {
+            Kind::Datagrams { .. } => {
+                self.bound.remove(&endpoint.local);
+            }
+            Kind::Stream(connection) => self.close_stream(connection),
+            Kind::Listener(_) => self.close_listener(id),
         }
     }
 
@@ -127,52 +151,72 @@ impl World {
         buffer: &mut [u8],
     ) -> io::Result<Option<RawReceived>> {
         let merge = self.merges_reads;
-        let endpoint = self.working(id)?;
-        match endpoint.errors.pop_front() {
-            Some(error) => Err(error),
-            None => Ok(endpoint.inbox.read(buffer, merge)),
+        self.take_error(id)?;
+        match &mut self.working(id)?.kind {
+            Kind::Datagrams { inbox, .. } => Ok(inbox.read(buffer, merge)),
+            Kind::Stream(_) | Kind::Listener(_) => Err(io::ErrorKind::NotConnected.into()),
         }
+    }
+
+    /// The next error of a socket that works, as an error.
+    pub(super) fn take_error(&mut self, id: EndpointId) -> io::Result<()> {
+        self.working(id)?.errors.pop_front().map_or(Ok(()), Err)
     }
 
     /// Reports the sockets to which something happened since the last report.
     pub(super) fn report(&mut self, host: HostId, out: &mut Vec<(usize, Ready)>) {
-        let Some(host) = self.hosts.get_mut(&host) else { return };
+        let Self { hosts, endpoints, tcp, .. } = self;
+        let Some(host) = hosts.get_mut(&host) else { return };
         for id in mem::take(&mut host.touched) {
-            if let Some(endpoint) = self.endpoints.get_mut(&id) {
+            if let Some(endpoint) = endpoints.get_mut(&id) {
                 endpoint.touched = false;
-                out.extend(endpoint.ready().map(|ready| (endpoint.token, ready)));
+                out.extend(endpoint.ready(tcp).map(|ready| (endpoint.token, ready)));
             }
         }
     }
 
     /// Puts a datagram into a socket. False: its receive buffer is full.
     pub(super) fn put(&mut self, id: EndpointId, packet: Packet) -> bool {
-        self.touch(id, |endpoint| endpoint.inbox.push(packet)).unwrap_or(false)
+        let taken = self.touch(id, |endpoint| match &mut endpoint.kind {
+            Kind::Datagrams { inbox, .. } => inbox.push(packet),
+            Kind::Stream(_) | Kind::Listener(_) => false,
+        });
+        taken.unwrap_or(false)
     }
 
     pub(super) fn tell_refused(&mut self, sender: SocketAddr, refused_by: SocketAddr) {
         let Some(local) = self.nat.inside(sender) else { return };
-        let asked = |endpoint: &Endpoint| endpoint.options.report_transport_errors;
-        if self.at(local).and_then(|id| self.endpoints.get(&id)).is_some_and(asked) {
-            let error = Refused(refused_by);
-            self.fail_receive(local, io::Error::new(io::ErrorKind::ConnectionRefused, error));
-        }
-    }
-
-    pub(super) fn fail_receive(&mut self, local: SocketAddr, error: io::Error) {
-        if let Some(id) = self.at(local) {
+        let Some(id) = self.bound_at(local) else { return };
+        let asked = self.endpoints.get(&id).is_some_and(|endpoint| match &endpoint.kind {
+            Kind::Datagrams { options, .. } => options.report_transport_errors,
+            Kind::Stream(_) | Kind::Listener(_) => false,
+        });
+        if asked {
+            let error = io::Error::new(io::ErrorKind::ConnectionRefused, Refused(refused_by));
             self.touch(id, |endpoint| endpoint.errors.push_back(error));
         }
     }
 
+    pub(super) fn fail_receive(&mut self, local: SocketAddr, kind: io::ErrorKind) {
+        for id in self.all_at(local) {
+            self.touch(id, |endpoint| endpoint.errors.push_back(kind.into()));
+        }
+    }
+
     pub(super) fn break_down(&mut self, local: SocketAddr) {
-        if let Some(id) = self.at(local) {
+        for id in self.all_at(local) {
             self.touch(id, |endpoint| endpoint.broken = true);
         }
     }
 
-    /// The socket that is bound there.
-    pub(super) fn at(&self, local: SocketAddr) -> Option<EndpointId> {
+    /// The sockets of all kinds with this address.
+    fn all_at(&self, local: SocketAddr) -> Vec<EndpointId> {
+        let there = self.endpoints.iter().filter(|(_, endpoint)| endpoint.local == local);
+        there.map(|(id, _)| *id).collect()
+    }
+
+    /// The UDP socket that is bound there.
+    pub(super) fn bound_at(&self, local: SocketAddr) -> Option<EndpointId> {
         self.bound.get(&local).copied()
     }
 
@@ -195,13 +239,24 @@ impl World {
 
 impl Endpoint {
     /// All that holds now; `None` if what happened was dealt with before anybody asked.
-    fn ready(&mut self) -> Option<Ready> {
+    fn ready(&mut self, tcp: &Tcp) -> Option<Ready> {
         if self.broken {
             return Some(Ready { readable: false, writable: false, error: true });
         }
-        let error = !self.errors.is_empty();
-        let readable = error || !self.inbox.is_empty();
-        let writable = self.writing.take_news();
+        let mut error = !self.errors.is_empty();
+        let mut writable = self.writing.take_news();
+        let readable = match &self.kind {
+            Kind::Datagrams { inbox, .. } => !inbox.is_empty(),
+            Kind::Listener(backlog) => backlog.is_ready(),
+            Kind::Stream(id) => {
+                let connection = tcp.connections.get(id);
+                error |= connection.is_some_and(Connection::has_failed);
+                // Who waits for room must hear that there will never be any.
+                writable |= error;
+                connection.is_some_and(Connection::is_readable)
+            }
+        };
+        let readable = error || readable;
         (readable || writable).then_some(Ready { readable, writable, error })
     }
 }

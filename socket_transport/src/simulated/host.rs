@@ -44,14 +44,26 @@ impl SimulatedHost {
         Ok(SimulatedSocket { world, id, local })
     }
 
-    pub(crate) fn connect_tcp(&mut self, _: SocketAddr, _: usize) -> io::Result<SimulatedStream> {
-        log::warn!("{self:?} has no streams");
-        Err(io::ErrorKind::Unsupported.into())
+    /// Opens a stream and begins to connect it; [`ready`](Self::ready) reports it under `token`.
+    pub(crate) fn connect_tcp(
+        &mut self,
+        peer: SocketAddr,
+        token: usize,
+    ) -> io::Result<SimulatedStream> {
+        let world = Rc::clone(self.network.world());
+        let (id, local) = world.borrow_mut().connect(self.id, peer, token)?;
+        Ok(SimulatedStream::new(world, id, local))
     }
 
-    pub(crate) fn listen_tcp(&mut self, _: SocketAddr, _: usize) -> io::Result<SimulatedListener> {
-        log::warn!("{self:?} has no streams");
-        Err(io::ErrorKind::Unsupported.into())
+    /// Opens a socket that listens for streams.
+    pub(crate) fn listen_tcp(
+        &mut self,
+        local: SocketAddr,
+        token: usize,
+    ) -> io::Result<SimulatedListener> {
+        let world = Rc::clone(self.network.world());
+        let (id, local) = world.borrow_mut().listen(self.id, local, token)?;
+        Ok(SimulatedListener::new(world, id, local))
     }
 
     /// Adds the sockets to which something happened since the last call. It takes no time: whoever

@@ -15,7 +15,9 @@
 //! system's; a [`Simulation`] turns the services and moves the clock. Like the real one, the network
 //! reports a socket as ready once for what arrived, merges what arrived together, and answers a
 //! datagram to a port where nothing is bound, if the machine exists, so that the sender's
-//! [`SocketIo::recv`](crate::SocketIo::recv) returns `ConnectionRefused`.
+//! [`SocketIo::recv`](crate::SocketIo::recv) returns `ConnectionRefused`. [Streams](crate::streams) are
+//! reliable bytes over the same links, whose segments meet the same faults; a service that listens
+//! ([`Context::listen_tcp`](crate::Context::listen_tcp)) is the other end.
 //!
 //! [machine]: SimulatedNetwork::host
 //!
@@ -43,6 +45,7 @@
 //! | `host` | what a service sees: its machine, its sockets |
 //! | `world` | all shared state; events and their times (`schedule`) |
 //! | `endpoint`, `packet`, `sending` | sockets: readiness, receive buffers, sends |
+//! | `tcp` | streams: segments, repetitions, buffers |
 //! | `traffic`, `nat` | the way of a packet |
 //! | `link`, `link_config`, `chance` | what befalls it there |
 //! | `trace`, `trace_text`, `counts` | what happened |
@@ -62,7 +65,7 @@ mod schedule;
 mod sending;
 mod simulation;
 mod stack;
-mod tcp_socket;
+mod tcp;
 mod trace;
 mod trace_text;
 mod traffic;
@@ -82,4 +85,4 @@ pub use trace::{Fate, Record, Trace};
 pub use trace_text::NotATrace;
 
 pub(crate) use host::{SimulatedHost, SimulatedSocket};
-pub(crate) use tcp_socket::{SimulatedListener, SimulatedStream};
+pub(crate) use tcp::{SimulatedListener, SimulatedStream};

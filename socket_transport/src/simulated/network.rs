@@ -95,7 +95,10 @@ impl SimulatedNetwork {
     /// which knows nothing of the services that hold them.
     pub fn sockets(&self, machine: IpAddr) -> Vec<SocketAddr> {
         let world = self.world.borrow();
-        world.bound.keys().filter(|local| local.ip() == machine).copied().collect()
+        let locals = world.endpoints.values().map(|endpoint| endpoint.local);
+        let mut here: Vec<_> = locals.filter(|local| local.ip() == machine).collect();
+        here.sort_unstable();
+        here
     }
 
     /// Whether the machine leaves datagrams to ports where nothing is bound without an answer, as
@@ -167,7 +170,7 @@ impl SimulatedNetwork {
 
 /// Sockets: faults on demand.
 impl SimulatedNetwork {
-    /// Makes the machine's next `count` sends answer `WouldBlock`. The socket can be written again
+    /// Makes the machine's next `count` sends, and writes to streams, answer `WouldBlock`. The socket can be written again
     /// after [`write_delay`](Self::write_delay); its sends until then are not counted.
     pub fn would_block_next(&self, machine: IpAddr, count: u32) {
         self.world.borrow_mut().machine(machine).blocking_sends = count;
@@ -183,7 +186,7 @@ impl SimulatedNetwork {
         self.world.borrow_mut().machine(machine).failing_sends.push_back(kind);
     }
 
-    /// Makes one bind of the machine fail; called several times, as many.
+    /// Makes one bind of the machine fail, or the opening of a stream; called several times, as many.
     pub fn fail_next_bind(&self, machine: IpAddr, kind: io::ErrorKind) {
         self.world.borrow_mut().machine(machine).failing_binds.push_back(kind);
     }
@@ -198,15 +201,37 @@ impl SimulatedNetwork {
         machine.failing_binds.clear();
     }
 
-    /// Reports the socket bound to `local` as ready with an error, which its next read returns.
+    /// Reports the sockets bound to `local` as ready with an error, which their next read returns; for a
+    /// stream that connects it is the result.
     pub fn fail_next_receive(&self, local: SocketAddr, kind: io::ErrorKind) {
-        self.world.borrow_mut().fail_receive(local, kind.into());
+        self.world.borrow_mut().fail_receive(local, kind);
     }
 
-    /// Breaks the descriptor of the socket bound to `local`, as if it was closed behind the
-    /// service's back: from now on it is reported as broken and neither sends nor receives.
+    /// Breaks the descriptors of the sockets bound to `local`, as if they were closed behind the
+    /// service's back: from now on they are reported as broken and neither send nor receive.
     pub fn break_socket(&self, local: SocketAddr) {
         self.world.borrow_mut().break_down(local);
+    }
+}
+
+/// Streams.
+impl SimulatedNetwork {
+    /// How many bytes a machine keeps of what was written to a stream and is not acknowledged, and of
+    /// what arrived and is not read: for streams opened from now on. 64 KiB each by default.
+    pub fn stream_buffers(&self, send: usize, receive: usize) {
+        let mut world = self.world.borrow_mut();
+        (world.tcp.send_buffer, world.tcp.receive_buffer) = (send.max(1), receive.max(1));
+    }
+
+    /// How many bytes one read or write of a stream hands over at most: with 1, every byte comes for
+    /// itself. Without a limit by default.
+    pub fn stream_call_limit(&self, bytes: usize) {
+        self.world.borrow_mut().tcp.call_limit = bytes.max(1);
+    }
+
+    /// Resets all connections between two machines at both ends and at once, as somebody on the way may.
+    pub fn reset_streams(&self, a: IpAddr, b: IpAddr) {
+        self.world.borrow_mut().cut(|connection| connection.is_between(a, b));
     }
 }
 

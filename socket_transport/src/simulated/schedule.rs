@@ -2,8 +2,12 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+/// Names something that was planned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Key(Duration, u64);
+
 pub(super) struct Schedule<E> {
-    entries: BTreeMap<(Duration, u64), E>,
+    entries: BTreeMap<Key, E>,
     planned: u64,
 }
 
@@ -12,19 +16,26 @@ impl<E> Schedule<E> {
         Self { entries: BTreeMap::new(), planned: 0 }
     }
 
-    pub(super) fn plan(&mut self, at: Duration, event: E) {
-        self.entries.insert((at, self.planned), event);
+    pub(super) fn plan(&mut self, at: Duration, event: E) -> Key {
+        let key = Key(at, self.planned);
+        self.entries.insert(key, event);
         self.planned += 1;
+        key
+    }
+
+    /// Calls off what was planned, if it has not happened.
+    pub(super) fn cancel(&mut self, key: Key) {
+        self.entries.remove(&key);
     }
 
     pub(super) fn next(&self) -> Option<Duration> {
-        self.entries.first_key_value().map(|(&(at, _), _)| at)
+        self.entries.first_key_value().map(|(Key(at, _), _)| *at)
     }
 
     /// The earliest event that is due by `limit`, with its time.
     pub(super) fn take_due(&mut self, limit: Duration) -> Option<(Duration, E)> {
         let entry = self.entries.first_entry()?;
-        let (at, _) = *entry.key();
+        let Key(at, _) = *entry.key();
         (at <= limit).then(|| (at, entry.remove()))
     }
 }

@@ -3,7 +3,7 @@
 use std::{io, net::SocketAddr};
 
 use super::{
-    endpoint::{Endpoint, EndpointId},
+    endpoint::{Endpoint, EndpointId, Kind},
     packet::Packet,
     world::{Event, World},
 };
@@ -16,8 +16,10 @@ const MAX_DATAGRAM: usize = 65_507;
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Writing {
     Possible,
-    /// A send said `WouldBlock`.
+    /// A send said `WouldBlock`, as was ordered.
     Blocked,
+    /// A stream has no room, or is not connected.
+    Full,
     /// It is possible again, and the service has not heard of it.
     PossibleAgain,
 }
@@ -36,7 +38,10 @@ impl Writing {
 impl World {
     /// Sends one datagram, or several of one size.
     pub(super) fn send(&mut self, id: EndpointId, transmit: &RawTransmit<'_>) -> io::Result<()> {
-        let Endpoint { local, options, .. } = self.working(id)?;
+        let Endpoint { local, kind: Kind::Datagrams { options, .. }, .. } = self.working(id)?
+        else {
+            return Err(io::ErrorKind::NotConnected.into());
+        };
         let (local, divisible) = (*local, !options.dont_fragment);
         let size = transmit.segment_size.unwrap_or(transmit.contents.len()).max(1);
         if size > MAX_DATAGRAM || !can_send(local, transmit) {
@@ -61,7 +66,7 @@ impl World {
     }
 
     /// The faults that were ordered for sends.
-    fn allow_send(&mut self, id: EndpointId) -> io::Result<()> {
+    pub(super) fn allow_send(&mut self, id: EndpointId) -> io::Result<()> {
         let Self { endpoints, machines, .. } = self;
         let endpoint = endpoints.get_mut(&id).ok_or(io::ErrorKind::NotConnected)?;
         let machine = machines.entry(endpoint.local.ip()).or_default();
@@ -77,6 +82,12 @@ impl World {
             self.plan_after(self.write_delay, Event::Writable(id));
         }
         Err(io::ErrorKind::WouldBlock.into())
+    }
+
+    pub(super) fn set_writing(&mut self, id: EndpointId, writing: Writing) {
+        if let Some(endpoint) = self.endpoints.get_mut(&id) {
+            endpoint.writing = writing;
+        }
     }
 
     pub(super) fn unblock(&mut self, id: EndpointId) {

@@ -16,7 +16,8 @@ impl World {
     pub(super) fn dispatch(&mut self, local: SocketAddr, mut packet: Packet) {
         packet.source = self.nat.outside(local);
         let way = (local.ip(), self.nat.machine(packet.destination));
-        let (chance, fate) = self.judge(way, &packet);
+        let size = Size { bytes: packet.bytes(), divisible: packet.divisible };
+        let (chance, fate) = self.judge(way, packet.payload.len(), size);
         let Fate::Arrives(at) = fate else { return };
         chance.corrupt(&mut packet.payload);
         packet.ecn = self.ecn_after(way, &chance, packet.ecn);
@@ -27,10 +28,9 @@ impl World {
     }
 
     /// Decides what becomes of the way's next packet, and keeps a record of it.
-    fn judge(&mut self, way: Way, packet: &Packet) -> (Chance, Fate) {
+    pub(super) fn judge(&mut self, way: Way, length: usize, size: Size) -> (Chance, Fate) {
         let (from, to) = way;
-        let (now, length) = (self.now(), packet.payload.len());
-        let size = Size { bytes: packet.bytes(), divisible: packet.divisible };
+        let now = self.now();
         let dice = Dice::new(self.trace.seed(), from, to);
         let ordinal = self.link(way).next_ordinal();
         let played = self.script.of(from, to, ordinal).copied();
@@ -65,7 +65,7 @@ impl World {
     pub(super) fn arrive(&mut self, way: Way, packet: Packet) {
         // Translated now and not when it was sent: a mapping may have ended in between.
         let inside = self.nat.inside(packet.destination);
-        let id = inside.and_then(|address| self.at(address));
+        let id = inside.and_then(|address| self.bound_at(address));
         let (_, machine) = way;
         let counts = match id {
             Some(id) => {

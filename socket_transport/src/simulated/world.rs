@@ -17,6 +17,7 @@ use super::{
     nat::Nat,
     packet::Packet,
     schedule::Schedule,
+    tcp::{ConnectionId, Segment, Tcp},
     trace::Script,
 };
 use crate::workers::Job;
@@ -33,6 +34,10 @@ pub(super) enum Event {
     Arrival { way: Way, packet: Packet },
     /// The word that a datagram was refused reaches the address that it came from.
     Refusal { sender: SocketAddr, refused_by: SocketAddr },
+    /// The same for a segment of TCP.
+    Segment { way: Way, segment: Segment },
+    /// A connection has waited long enough for an answer.
+    StreamTimer(ConnectionId),
     /// A blocked socket can be written again.
     Writable(EndpointId),
     /// A worker is done with what it had to wait for.
@@ -89,7 +94,9 @@ pub(super) struct World {
     pub(super) machines: BTreeMap<IpAddr, Machine>,
     pub(super) hosts: BTreeMap<HostId, Host>,
     pub(super) endpoints: BTreeMap<EndpointId, Endpoint>,
+    /// UDP sockets.
     pub(super) bound: BTreeMap<SocketAddr, EndpointId>,
+    pub(super) tcp: Tcp,
     pub(super) nat: Nat,
     pub(super) links: BTreeMap<Way, Link>,
     pub(super) default_link: LinkConfig,
@@ -114,6 +121,7 @@ impl World {
             hosts: BTreeMap::new(),
             endpoints: BTreeMap::new(),
             bound: BTreeMap::new(),
+            tcp: Tcp::default(),
             nat: Nat::default(),
             links: BTreeMap::new(),
             default_link: LinkConfig::default(),
@@ -156,6 +164,8 @@ impl World {
         self.move_clock(at);
         match event {
             Event::Arrival { way, packet } => self.arrive(way, packet),
+            Event::Segment { way, segment } => self.segment_arrives(way, &segment),
+            Event::StreamTimer(id) => self.stream_timer(id),
             Event::Refusal { sender, refused_by } => self.tell_refused(sender, refused_by),
             Event::Writable(id) => self.unblock(id),
             Event::Job(job) => return Step::Job(job),

@@ -6,6 +6,8 @@
 mod blocking;
 mod honesty;
 mod inactivity;
+mod line;
 mod peer;
 mod runs;
 mod services;
+mod streams;
