@@ -13,6 +13,7 @@ use http::{HeaderMap, StatusCode, Version};
 
 use crate::{
     canceller::Canceller,
+    early_data::EarlyData,
     error::NetError,
     exchange::Exchange,
     head::{Priority, ResponseHead},
@@ -124,6 +125,12 @@ impl Response {
     /// The header fields.
     pub fn headers(&self) -> &HeaderMap {
         &self.head.headers
+    }
+
+    /// What became of the request as early data (0-RTT): whether it was sent before the handshake was complete,
+    /// and whether the server took it.
+    pub fn early_data(&self) -> EarlyData {
+        self.body.exchange.0.early_data()
     }
 
     /// When what happened so far.

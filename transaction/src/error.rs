@@ -221,6 +221,10 @@ pub enum NetError {
     /// a second 421 is delivered as the response that it is.
     #[error("the server says that the request was not meant for it")]
     MisdirectedRequest,
+    /// 425: the server wants the request again when it knows that nobody replays it. Never delivered: the request
+    /// goes again when the handshake is complete, and a second 425 is delivered as the response that it is.
+    #[error("the server wants this request after the handshake, not in early data")]
+    TooEarly,
     /// 408: the server waited too long for the request. Never delivered: the request goes again, and a
     /// second 408 is delivered as the response that it is.
     #[error("the server did not wait for the whole request")]
@@ -352,6 +356,7 @@ impl NetError {
             | Self::NetReset { .. } => Fault::Network,
             Self::NetInterrupt { .. }
             | Self::MisdirectedRequest
+            | Self::TooEarly
             | Self::RequestTimeout
             | Self::ExpectationFailed
             | Self::EchRetry(_)

@@ -17,6 +17,7 @@ use http::HeaderMap;
 use parking_lot::{Condvar, Mutex};
 
 use crate::{
+    early_data::EarlyData,
     error::NetError,
     head::{Priority, ResponseHead},
     pipe::{Pipe, Read},
@@ -69,6 +70,7 @@ pub(crate) enum Standing {
 #[derive(Debug)]
 struct State {
     head: Head,
+    early_data: EarlyData,
     /// 103 heads that the consumer has not looked at.
     early_hints: VecDeque<ResponseHead>,
     pipe: Pipe,
@@ -98,6 +100,7 @@ impl Exchange {
         Arc::new(Self {
             state: Mutex::new(State {
                 head: Head::Awaited,
+                early_data: EarlyData::NotTried,
                 early_hints: VecDeque::new(),
                 pipe: Pipe::default(),
                 trailers: None,
@@ -186,8 +189,11 @@ impl Exchange {
         }
     }
 
-    pub(crate) fn deliver_head(&self, head: ResponseHead) {
-        self.change(|state| state.head = Head::Arrived(head));
+    pub(crate) fn deliver_head(&self, head: ResponseHead, early_data: EarlyData) {
+        self.change(|state| {
+            state.head = Head::Arrived(head);
+            state.early_data = early_data;
+        });
     }
 
     /// Adds a 103 head. The caller bounds their number.
@@ -294,6 +300,11 @@ impl Exchange {
             }
             self.changed.wait(&mut state);
         }
+    }
+
+    /// What became of the request as early data; to be asked when the head was taken.
+    pub(crate) fn early_data(&self) -> EarlyData {
+        self.state.lock().early_data
     }
 
     /// The trailer fields, once.
