@@ -1,377 +1,199 @@
-//! One request and its response.
+//! One request and its response, both under way.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use bytes::{Buf as _, BytesMut};
-use http::{HeaderMap, StatusCode, header};
-use transaction::{HttpTransaction, NetError, PipeFull, ResponseHead, Sending, Writing};
+use http::StatusCode;
+use transaction::{Closed, HttpTransaction, NetError, ResponseHead, Wishes};
 
 use crate::{
-    KeepAlive,
-    chunked::Chunk,
-    framing::Framing,
-    head::{Collected, HeadReader},
-    keep_alive::goes_on,
-    writer::{BodyFraming, LAST_CHUNK, write_chunk, write_head},
+    keep_alive::{self, KeepAlive},
+    request_head::Serialised,
+    request_writer::RequestWriter,
+    response_head::{self, BodyFraming},
+    response_reader::{Read, ResponseReader},
 };
 
-/// How long a body waits for a server that was asked whether it wants it (RFC 9110 §10.1.1: not for ever).
-const EXPECTATION: Duration = Duration::from_secs(1);
-
-/// The largest piece of a chunked body; it is copied once, to stand beside its length.
-const CHUNK: usize = 16 * 1024;
-
-/// What is left of the request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Request {
-    /// The head, and then the body if the server wants it.
-    Expecting { until: Option<Instant>, framing: BodyFraming },
-    /// The head, and then the body.
-    Body(BodyFraming),
-    /// What is in `out`.
-    Rest,
-    /// Nobody wants the rest, which was not sent: the connection is not fit for another request.
-    Stopped,
-}
-
-/// What is left of the response.
+/// The two halves of an exchange.
 #[derive(Debug)]
-enum Response {
-    Head(HeadReader),
-    Body(Framing),
-}
-
-/// How an exchange ended.
-#[derive(Debug)]
-pub(crate) enum End {
-    /// In good order: the response is whole.
-    Whole,
-    /// With this.
-    Failed(NetError),
-}
-
-/// A request and its response.
 pub(crate) struct Exchange {
-    pub(crate) transaction: Box<HttpTransaction>,
-    request: Request,
-    response: Response,
-    /// What goes out before anything else: the head, a chunk.
-    out: BytesMut,
-    /// The head is on its way.
-    begun: bool,
-    /// The body has nothing for now.
-    source_waits: bool,
-    /// The server goes on after it.
-    goes_on: bool,
-    pub(crate) keep_alive: KeepAlive,
+    transaction: Box<HttpTransaction>,
+    writer: RequestWriter,
+    reader: ResponseReader,
+    /// The first byte of the response has come.
+    answered: bool,
+    /// What the final head said, if the connection may go on after it.
+    keep_alive: Option<KeepAlive>,
+    /// The consumer is slow.
+    blocked: bool,
+}
+
+/// What became of received bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Received {
+    /// So many were taken.
+    Bytes(usize),
+    /// The consumer is slow.
+    PipeFull,
 }
 
 impl Exchange {
-    pub(crate) fn new(transaction: Box<HttpTransaction>) -> Self {
-        let framing = match transaction.body_length() {
-            Some(0) => BodyFraming::None,
-            Some(_) => BodyFraming::Length,
-            None => BodyFraming::Chunked,
-        };
-        let head = transaction.request();
-        // An empty body that is announced is announced here as well.
-        let announced = framing == BodyFraming::None && head.content_length() == Some(0);
-        let written = if announced { BodyFraming::Length } else { framing };
-        let expects = head.headers().contains_key(header::EXPECT);
-        let request = match framing {
-            BodyFraming::None => Request::Rest,
-            _ if expects => Request::Expecting { until: None, framing },
-            _ => Request::Body(framing),
-        };
+    pub(crate) fn new(transaction: Box<HttpTransaction>, head: Serialised) -> Self {
         Self {
-            out: write_head(head, written),
             transaction,
-            request,
-            response: Response::Head(HeadReader::default()),
-            begun: false,
-            source_waits: false,
-            goes_on: false,
-            keep_alive: KeepAlive::default(),
+            writer: RequestWriter::new(head),
+            reader: ResponseReader::new(),
+            answered: false,
+            keep_alive: None,
+            blocked: false,
         }
     }
 
-    /// Whether another request may follow on the connection: both sides have said all that they announced,
-    /// and the server goes on.
-    pub(crate) fn leaves_a_usable_connection(&self) -> bool {
-        self.goes_on && self.request == Request::Rest && self.out.is_empty()
+    pub(crate) fn transaction(&self) -> &HttpTransaction {
+        &self.transaction
     }
 
-    pub(crate) fn deadline(&self) -> Option<Instant> {
-        match self.request {
-            Request::Expecting { until, .. } => until,
-            _ => None,
+    pub(crate) fn transaction_mut(&mut self) -> &mut HttpTransaction {
+        &mut self.transaction
+    }
+
+    pub(crate) fn writer(&self) -> &RequestWriter {
+        &self.writer
+    }
+
+    pub(crate) fn is_blocked_on_consumer(&self) -> bool {
+        self.blocked
+    }
+
+    /// Bytes that it keeps, without those of the transaction.
+    pub(crate) fn buffered(&self) -> usize {
+        self.writer.buffered() + self.reader.buffered()
+    }
+
+    /// Whether the response is whole.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.reader.is_done()
+    }
+
+    /// What the server says about its patience, if another exchange may follow this one.
+    pub(crate) fn keeps_alive(&self) -> Option<KeepAlive> {
+        self.keep_alive.filter(|_| self.writer.is_done() && self.reader.is_done())
+    }
+
+    pub(crate) fn take_wishes(&mut self) -> Wishes {
+        let wishes = self.transaction.take_wishes();
+        if wishes.send {
+            self.resume_body();
         }
+        wishes
     }
 
-    /// A server that was asked and says nothing gets the body.
-    pub(crate) fn on_deadline(&mut self, now: Instant) {
-        if let Request::Expecting { until: Some(until), framing } = self.request
-            && until <= now
-        {
-            self.request = Request::Body(framing);
-        }
-    }
-
-    /// The body may have something again.
     pub(crate) fn resume_body(&mut self) {
-        self.source_waits = false;
+        self.writer.body_has_more();
     }
 
-    // Sending.
-
-    pub(crate) fn wants_send(&self) -> bool {
-        !self.out.is_empty() || matches!(self.request, Request::Body(_)) && !self.source_waits
-    }
-
-    /// Gives what there is to `send`, until it takes no more.
-    ///
-    /// # Errors
-    /// The body can't be had.
     pub(crate) fn send(
         &mut self,
         now: Instant,
         send: &mut dyn FnMut(&[u8]) -> usize,
     ) -> Result<(), NetError> {
-        self.begin(now);
-        while flush(&mut self.out, send) {
-            let Request::Body(framing) = self.request else {
-                self.begin_to_wait(now);
-                return Ok(());
-            };
-            let (out, transaction) = (&mut self.out, &mut self.transaction);
-            let sending = transaction.read_segments(|piece| {
-                Ok(match framing {
-                    BodyFraming::Chunked => put_chunk(out, piece, send),
-                    _ => send(piece),
-                })
-            })?;
-            match sending {
-                Sending::Blocked => {
-                    if !self.out.is_empty() {
-                        continue;
-                    }
-                    return Ok(());
-                }
-                Sending::Wait => {
-                    self.source_waits = true;
-                    return Ok(());
-                }
-                Sending::End => {
-                    if framing == BodyFraming::Chunked {
-                        self.out.extend_from_slice(LAST_CHUNK);
-                    }
-                    self.request = Request::Rest;
-                }
-            }
-            self.transaction.timings().active(now);
+        self.writer.send(&mut self.transaction, now, send)
+    }
+
+    pub(crate) fn on_deadline(&mut self, now: Instant) {
+        if self.writer.deadline().is_some_and(|deadline| deadline <= now) {
+            self.writer.go_on();
         }
+    }
+
+    /// Takes some of `bytes`, which are not empty.
+    ///
+    /// # Errors
+    /// The exchange can't go on.
+    pub(crate) fn receive(&mut self, bytes: &[u8], now: Instant) -> Result<Received, NetError> {
+        if !self.writer.has_begun() {
+            // Whatever it is, it is no answer to a request that has not left.
+            let reason = "the server sent what nobody had asked for".into();
+            return Err(NetError::NetReset { reason });
+        }
+        self.answered = true;
+        let read = self.reader.read(&mut self.transaction, bytes)?;
+        self.blocked = matches!(read, Read::PipeFull);
+        match read {
+            Read::Bytes(taken) => {
+                self.transaction.timings().active(now);
+                Ok(Received::Bytes(taken))
+            }
+            Read::Head(taken, head) => {
+                self.transaction.timings().response_start(now);
+                self.take_head(head)?;
+                Ok(Received::Bytes(taken))
+            }
+            Read::PipeFull => Ok(Received::PipeFull),
+        }
+    }
+
+    fn take_head(&mut self, head: ResponseHead) -> Result<(), NetError> {
+        if head.is_interim() {
+            if head.status == StatusCode::CONTINUE {
+                self.writer.go_on();
+            }
+            return self.transaction.set_response_head(head);
+        }
+        let framing = response_head::framing(&head, self.transaction.request().method())?;
+        let keep_alive = keep_alive::of(&head);
+        let status = head.status;
+        self.transaction.set_response_head(head)?;
+        self.keep_alive = keep_alive.filter(|_| framing != BodyFraming::UntilClose);
+        if self.writer.final_status(status) {
+            self.transaction.discard_body();
+        }
+        self.reader.after_head(framing);
         Ok(())
     }
 
-    fn begin(&mut self, now: Instant) {
-        if !std::mem::replace(&mut self.begun, true) {
-            self.transaction.head_sent();
-            self.transaction.timings().request_start(now);
-        }
+    /// The response is whole.
+    pub(crate) fn complete(self, now: Instant) -> Closed {
+        self.transaction.timings().response_end(now);
+        self.transaction.close(Ok(()))
     }
 
-    fn begin_to_wait(&mut self, now: Instant) {
-        if let Request::Expecting { until, .. } = &mut self.request {
-            until.get_or_insert_with(|| now.checked_add(EXPECTATION).unwrap_or(now));
+    /// The stream has ended; `clean` says that the server ended it.
+    pub(crate) fn end(self, clean: bool, now: Instant) -> Closed {
+        if clean && self.reader.is_until_close() {
+            return self.complete(now);
         }
+        let reason = if clean {
+            "the server ended the connection"
+        } else {
+            "the connection ended without a word of the server (close_notify)"
+        };
+        self.close(NetError::NetReset { reason: reason.into() }, Some(now))
     }
 
-    // Receiving.
-
-    /// Takes bytes; answers how many, and the end if it is there. Fewer than all: the consumer has no room for
-    /// more, or they belong to nobody.
-    pub(crate) fn receive(&mut self, bytes: &[u8], now: Instant) -> (usize, Option<End>) {
-        let mut taken = 0;
-        loop {
-            let rest = bytes.get(taken..).unwrap_or_default();
-            match self.receive_part(rest, now) {
-                Ok(Part::Taken(count)) if count > 0 => taken += count,
-                Ok(Part::Taken(_)) => return (taken, None),
-                Ok(Part::End(count)) => return (taken + count, Some(End::Whole)),
-                Err(error) => return (taken, Some(End::Failed(error))),
-            }
-        }
+    /// Ends the exchange with `error`, or asks for a restart.
+    pub(crate) fn close(self, error: NetError, now: Option<Instant>) -> Closed {
+        let error = match error {
+            // Part of a response is an answer, even part of its head: the server has the request.
+            NetError::NetReset { reason } if self.answered => NetError::PartialTransfer {
+                received: self.transaction.body_received(),
+                expected: None,
+                reason,
+            },
+            error => error,
+        };
+        self.note_end(now);
+        self.transaction.close(Err(error))
     }
 
-    fn receive_part(&mut self, bytes: &[u8], now: Instant) -> Result<Part, NetError> {
-        match &mut self.response {
-            Response::Head(_) if bytes.is_empty() => Ok(Part::Taken(0)),
-            Response::Head(reader) => {
-                match reader.collect(bytes).map_err(NetError::MalformedResponse)? {
-                    Collected::Incomplete => Ok(Part::Taken(bytes.len())),
-                    Collected::Whole(head, taken) => self.take_head(head, taken, now),
-                }
-            }
-            Response::Body(_) => self.receive_body(bytes, now),
-        }
+    /// Ends the exchange with `error` for good.
+    pub(crate) fn abort(self, error: NetError, now: Option<Instant>) {
+        self.note_end(now);
+        self.transaction.fail(error);
     }
 
-    fn take_head(
-        &mut self,
-        head: ResponseHead,
-        taken: usize,
-        now: Instant,
-    ) -> Result<Part, NetError> {
-        self.transaction.timings().response_start(now);
-        if head.status == StatusCode::SWITCHING_PROTOCOLS {
-            return Err(NetError::MalformedResponse("101, which nobody asked for".into()));
-        }
-        if head.is_interim() {
-            if head.status == StatusCode::CONTINUE
-                && let Request::Expecting { framing, .. } = self.request
-            {
-                self.request = Request::Body(framing);
-            }
-            self.transaction.set_response_head(head)?;
-            return Ok(Part::Taken(taken));
-        }
-        let framing = Framing::of(&head, self.transaction.request().method())
-            .map_err(NetError::MalformedResponse)?;
-        self.goes_on = goes_on(&head) && !matches!(framing, Framing::UntilClose);
-        self.keep_alive = KeepAlive::of(&head.headers);
-        let unwanted = head.status.is_client_error() || head.status.is_server_error();
-        self.transaction.set_response_head(head)?;
-        if unwanted || !self.goes_on || matches!(self.request, Request::Expecting { .. }) {
-            self.stop_sending();
-        }
-        let is_empty = matches!(framing, Framing::Length(0));
-        self.response = Response::Body(framing);
-        Ok(if is_empty { Part::End(taken) } else { Part::Taken(taken) })
-    }
-
-    /// The server has answered and wants no more of the body.
-    fn stop_sending(&mut self) {
-        if self.request != Request::Rest {
-            self.request = Request::Stopped;
-            self.out.clear();
-            self.transaction.discard_body();
+    fn note_end(&self, now: Option<Instant>) {
+        if let Some(now) = now {
+            self.transaction.timings().response_end(now);
         }
     }
-
-    fn receive_body(&mut self, bytes: &[u8], now: Instant) -> Result<Part, NetError> {
-        let Response::Body(framing) = &mut self.response else { return Ok(Part::Taken(0)) };
-        let received = self.transaction.body_received();
-        match framing {
-            Framing::Length(left) => {
-                let most = usize::try_from(*left).unwrap_or(usize::MAX).min(bytes.len());
-                let data = bytes.get(..most).unwrap_or_default();
-                let count = deliver(&mut self.transaction, data, now)?;
-                *left = left.saturating_sub(count as u64);
-                Ok(if *left == 0 { Part::End(count) } else { Part::Taken(count) })
-            }
-            Framing::UntilClose => Ok(Part::Taken(deliver(&mut self.transaction, bytes, now)?)),
-            Framing::Chunked(decoder) => {
-                let (consumed, chunk) =
-                    decoder.next(bytes).map_err(|what| broken(received, &what))?;
-                match chunk {
-                    Chunk::NeedMore => Ok(Part::Taken(consumed)),
-                    Chunk::Data(data) => {
-                        let count = deliver(&mut self.transaction, data, now)?;
-                        decoder.took(count);
-                        Ok(Part::Taken(consumed + count))
-                    }
-                    Chunk::End(trailers) => {
-                        self.take_trailers(trailers);
-                        Ok(Part::End(consumed))
-                    }
-                }
-            }
-        }
-    }
-
-    fn take_trailers(&mut self, trailers: HeaderMap) {
-        if !trailers.is_empty() {
-            self.transaction.set_trailers(trailers);
-        }
-    }
-
-    /// The byte stream has ended; `clean` says that the server said so itself.
-    pub(crate) fn receive_end(&mut self, clean: bool) -> End {
-        let reset = |reason: &str| End::Failed(NetError::NetReset { reason: reason.into() });
-        match &self.response {
-            Response::Head(reader) if reader.is_empty() => {
-                reset("the server closed the connection without an answer")
-            }
-            Response::Head(_) => {
-                let what = "the connection ended inside of the head";
-                End::Failed(NetError::MalformedResponse(what.into()))
-            }
-            Response::Body(Framing::UntilClose) if clean => End::Whole,
-            Response::Body(_) if clean => reset("the server closed the connection before the end"),
-            Response::Body(_) => reset("the connection was cut off"),
-        }
-    }
-}
-
-/// What was received.
-enum Part {
-    /// So many bytes were used. None: there was nothing, or no room.
-    Taken(usize),
-    /// With so many bytes the response is whole.
-    End(usize),
-}
-
-/// Puts bytes into the response's pipe; answers how many it took.
-fn deliver(
-    transaction: &mut HttpTransaction,
-    data: &[u8],
-    now: Instant,
-) -> Result<usize, NetError> {
-    let mut taken = 0;
-    while let Some(rest) = data.get(taken..).filter(|rest| !rest.is_empty()) {
-        let written = transaction.write_segments(|buffer| {
-            let count = buffer.len().min(rest.len());
-            for (to, from) in buffer.iter_mut().zip(rest) {
-                *to = *from;
-            }
-            Ok(Writing::Bytes(count))
-        })?;
-        match written {
-            Ok(Writing::Bytes(count) | Writing::End(count)) if count > 0 => taken += count,
-            Ok(_) | Err(PipeFull) => break,
-        }
-    }
-    if taken > 0 {
-        transaction.timings().active(now);
-    }
-    Ok(taken)
-}
-
-/// The body can't be read on: what was delivered of it was not all.
-fn broken(received: u64, what: &str) -> NetError {
-    let reason = format!("the chunked coding is broken: {what}");
-    NetError::PartialTransfer { received, expected: None, reason }
-}
-
-/// Gives away what waits; whether nothing is left.
-fn flush(out: &mut BytesMut, send: &mut dyn FnMut(&[u8]) -> usize) -> bool {
-    while !out.is_empty() {
-        let taken = send(out).min(out.len());
-        if taken == 0 {
-            return false;
-        }
-        out.advance(taken);
-    }
-    true
-}
-
-/// Frames a piece of the body, once what was framed before is gone; answers how much of it.
-fn put_chunk(out: &mut BytesMut, piece: &[u8], send: &mut dyn FnMut(&[u8]) -> usize) -> usize {
-    if !flush(out, send) || piece.is_empty() {
-        return 0;
-    }
-    let piece = piece.get(..CHUNK.min(piece.len())).unwrap_or_default();
-    write_chunk(out, piece);
-    flush(out, send);
-    piece.len()
 }

@@ -1,54 +1,62 @@
-//! HTTP/1.1 over one byte stream, without sockets: one exchange after the other.
+//! HTTP/1.1 over one byte stream: the other half of necko's manager.
+//!
+//! [`Http1Session`] is a client without sockets and without a clock: bytes of the peer go in, bytes for the peer
+//! come out, and a [`transaction::HttpTransaction`] is driven as HTTP/3's streams drive it. Whoever owns it
+//! (the connection manager's connection over TCP and [TLS](TlsConn)) moves the bytes and passes the time.
 //!
 //! ```text
-//!              activate                    final head                 the body's end
-//!  Idle ───────────────► Head, interim ──────────────► Body of the ───────────────► Idle, if both sides
-//!   ▲                    heads            │            response                      said all they announced
-//!   │                                     └── no body ─────────────────────────────► and want to go on;
-//!   └───────────────────────────────────────────────────────────────────────────────  else never used again
+//!               activate                 request and response whole, persistent, nothing left over
+//!    Idle ────────────────► Exchange ──────────────────────────────────────────────────► Idle
+//!     │                     │      │
+//!     │ bytes or the end,   │      │ error, abort, end of the stream, "close", a request that broke off,
+//!     │ unasked             │      │ bytes left over
+//!     └────► Closed ◄───────┴──────┘
 //!
-//!  meanwhile:  Head sent ─► (Expecting: 100, a final head, or a second) ─► Body sent ─► Done
+//!    an Exchange:  RequestWriter   Head ► AwaitingContinue ► Body ► LastChunk ► Done | Stopped
+//!                  ResponseReader  Head (↺ 1xx) ► Body ► Done
 //! ```
 //!
-//! [`Http1Session`] is what [`http3_session`] is for HTTP/3: it drives an `HttpTransaction` between a connection
-//! and its application. It takes decrypted bytes and gives bytes to be encrypted; sockets, TLS ([`TlsConn`]) and
-//! time belong to the connection above.
+//! Heads are parsed by `httparse`. (`ureq-proto`, a whole client of this kind, drops trailers, and interim heads
+//! other than 100.) Everything around them is here and strict: a response that two readers could understand in two
+//! ways is refused, because on a connection that is used again the difference becomes somebody else's response.
 //!
-//! [`http3_session`]: https://docs.rs/necko
-//!
-//! Heads are parsed by `httparse`. (`ureq-proto`, which is built on it, has a state machine for the rest as well,
-//! but drops trailers and the interim heads other than 100, and wants bodies to be read where here they go to
-//! a pipe that holds the server back.)
-//!
-//! # What can't happen
-//!
-//! * A request that is two (request splitting): [`writer`](mod@writer) writes what `RequestHead` has checked, and
-//!   leaves out every byte that could end a line all the same.
-//! * A response that is another one's (response splitting, smuggling): the end of a body is known from one source,
-//!   or the connection isn't used again. Both `Content-Length` and `Transfer-Encoding`, several that differ, a
-//!   coding other than `chunked`, a bare line feed inside of chunks: each is an error. What comes behind a
-//!   response belongs to nobody, and ends the connection.
-//! * A head, a chunk's extension or trailers without end: each has its limit.
-//!
-//! | file | what |
+//! | what a server may send | what becomes of it |
 //! |---|---|
-//! | `session` | [`Http1Session`]: exchanges, and whether there may be another |
-//! | `exchange` | one request and its response |
-//! | `writer` | the request's head, and chunks of its body |
-//! | `head` | the response's head |
-//! | `framing`, `chunked` | where a body ends |
-//! | `keep_alive` | whether and how long the server keeps the connection |
-//! | `tls_conn` | the trait that `rustls_glue` implements |
+//! | a head of more than 384 KiB or 256 fields, a folded line, CR alone, a space before a colon | refused |
+//! | HTTP/0.9, 101 | refused |
+//! | HTTP/1.0 | understood; persistent if it says `keep-alive` |
+//! | `Content-Length` several times | one if they are equal, otherwise refused |
+//! | `Content-Length` and `Transfer-Encoding` | refused |
+//! | a `Transfer-Encoding` other than exactly `chunked`, or one in HTTP/1.0 | refused |
+//! | neither | until `close_notify`; an end without it is a `PartialTransfer` |
+//! | bytes behind a response, or before a request has left | dropped; the connection is not used again |
+//! | a final status while the request's body leaves | the body goes on if it is 2xx, otherwise it stops there; unless it was whole, the connection is not used again |
+//!
+//! What the application sets of [a connection's own fields](self#requests) never leaves.
+//!
+//! # Requests
+//! In origin form, `Host` first. `Connection`, `Keep-Alive`, `Proxy-Connection`, `TE`, `Trailer`,
+//! `Transfer-Encoding` and `Upgrade` are not copied; `Content-Length` is written from the body's length, and a body
+//! without one goes in chunks. With `Expect: 100-continue` the body waits for 100, for a final status, or for one
+//! second; after 417 the request goes again without it.
 
-mod chunked;
+mod chunk_decoder;
+mod chunk_encoder;
 mod exchange;
-mod framing;
-mod head;
+mod head_buffer;
 mod keep_alive;
+mod request_head;
+mod request_writer;
+mod response_head;
+mod response_reader;
 mod session;
 mod tls_conn;
-pub mod writer;
 
 pub use keep_alive::KeepAlive;
 pub use session::{Finished, Http1Session};
 pub use tls_conn::{PlainRead, TlsConn, TlsConnFactory, TlsParameters, TlsState};
+
+/// The response breaks HTTP, in these words.
+fn malformed(what: impl Into<String>) -> transaction::NetError {
+    transaction::NetError::MalformedResponse(what.into())
+}

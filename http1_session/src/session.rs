@@ -1,109 +1,210 @@
-//! One connection's exchanges.
+//! One connection's HTTP.
 
 use std::time::Instant;
 
-use transaction::{BodyRead, Closed, HttpTransaction, NetError};
+use transaction::{BodyRead, Closed, HttpTransaction, NetError, Wishes};
 
 use crate::{
-    KeepAlive,
-    exchange::{End, Exchange},
+    exchange::{Exchange, Received},
+    keep_alive::KeepAlive,
+    request_head,
 };
 
-/// The HTTP of one connection: one exchange after the other. See the crate's page.
+/// One exchange after another over one byte stream. Necko's class is `nsHttpConnection`, without its socket.
 ///
-/// Socket thread. The connection calls it with what it received and asks it for what is to be sent; after either
-/// it asks for [`take_finished`](Self::take_finished).
-#[derive(Default)]
+/// Socket thread. After each call that may end the exchange, ask [`take_finished`](Self::take_finished). Times are
+/// those that the caller passes; sizes are in bytes.
+#[derive(Debug, Default)]
 pub struct Http1Session {
-    exchange: Option<Exchange>,
-    finished: Option<Finished>,
-    /// Something happened after which nothing may follow.
-    spent: bool,
+    state: State,
     keep_alive: KeepAlive,
+    finished: Option<Finished>,
+    /// When it was last called with a time.
+    now: Option<Instant>,
     bytes_read: u64,
     exchanges: u64,
 }
 
-/// An exchange is over, and its connection's handle may go.
+/// See the picture of the crate's page.
+#[derive(Debug, Default)]
+enum State {
+    /// Ready for an exchange.
+    #[default]
+    Idle,
+    Exchange(Box<Exchange>),
+    /// No exchange follows: the connection is to be closed.
+    Closed,
+}
+
+/// An exchange is over.
 #[derive(Debug)]
 pub struct Finished {
-    /// The request, if it is to be dispatched again.
+    /// It is to be dispatched again; otherwise the consumer has the result.
     pub restart: Option<Box<HttpTransaction>>,
 }
 
+impl From<Closed> for Finished {
+    fn from(closed: Closed) -> Self {
+        match closed {
+            Closed::Finished => Self { restart: None },
+            Closed::Restart(transaction) => Self { restart: Some(transaction) },
+        }
+    }
+}
+
 impl Http1Session {
-    /// Of a connection that was just made.
+    /// A session for a connection that is ready.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Whether it takes a request now.
+    /// Whether an exchange may begin.
     pub fn can_activate(&self) -> bool {
-        !self.spent && self.exchange.is_none() && self.finished.is_none()
+        matches!(self.state, State::Idle) && self.finished.is_none()
     }
 
-    /// Begins an exchange; `reused` says that the connection served another request before.
+    /// Whether nothing was said or seen that speaks against another exchange, after the one that may run. After
+    /// an exchange: whether the connection is worth keeping.
+    pub fn may_be_reused(&self) -> bool {
+        !matches!(self.state, State::Closed)
+    }
+
+    /// Begins an exchange; its head waits to be sent. `reused` says that the connection has served another one
+    /// before. A request that can't be sent ends at once, and the session stays as it is.
     pub fn activate(&mut self, mut transaction: Box<HttpTransaction>, reused: bool) {
-        transaction.set_reused_connection(reused);
-        self.exchanges += 1;
-        self.exchange = Some(Exchange::new(transaction));
-    }
-
-    /// The request on it.
-    pub fn transaction(&self) -> Option<&HttpTransaction> {
-        self.exchange.as_ref().map(|exchange| exchange.transaction.as_ref())
-    }
-
-    /// The request on it.
-    pub fn transaction_mut(&mut self) -> Option<&mut HttpTransaction> {
-        self.exchange.as_mut().map(|exchange| exchange.transaction.as_mut())
-    }
-
-    /// Takes decrypted bytes; answers how many. Fewer than all: the consumer has no room for the rest, or the
-    /// response is over and the rest is nobody's, in which case no other request may follow.
-    pub fn receive(&mut self, bytes: &[u8], now: Instant) -> usize {
-        let Some(exchange) = &mut self.exchange else {
-            self.spent |= !bytes.is_empty();
-            return 0;
-        };
-        let (taken, end) = exchange.receive(bytes, now);
-        self.bytes_read = self.bytes_read.saturating_add(taken as u64);
-        if let Some(end) = end {
-            self.spent |= taken < bytes.len();
-            self.end(end, Some(now));
+        if !self.can_activate() {
+            transaction.fail(NetError::Internal("an exchange on a connection that takes none"));
+            return;
         }
+        transaction.set_reused_connection(reused);
+        match request_head::serialise(&transaction) {
+            Ok(head) => {
+                self.exchanges += 1;
+                self.state = State::Exchange(Box::new(Exchange::new(transaction, head)));
+            }
+            Err(error) => {
+                transaction.fail(error);
+                self.finished = Some(Finished { restart: None });
+            }
+        }
+    }
+
+    /// Takes bytes of the peer; answers how many. Fewer than all: the consumer is slow, and will wish to receive
+    /// when it has space; the rest is to be offered again then. Bytes that belong to no response are dropped, and
+    /// the connection takes no further exchange. What breaks HTTP ends the exchange and the connection's use.
+    pub fn receive(&mut self, bytes: &[u8], now: Instant) -> usize {
+        self.now = Some(now);
+        let mut taken = 0;
+        while let Some(rest) = bytes.get(taken..)
+            && !rest.is_empty()
+        {
+            let State::Exchange(exchange) = &mut self.state else {
+                self.drop_surplus(rest.len());
+                taken = bytes.len();
+                break;
+            };
+            match exchange.receive(rest, now) {
+                Ok(Received::Bytes(count)) => {
+                    taken += count;
+                    if exchange.is_complete() {
+                        self.complete(now);
+                    }
+                }
+                Ok(Received::PipeFull) => break,
+                Err(error) => {
+                    self.end(error);
+                    taken = bytes.len();
+                }
+            }
+        }
+        self.bytes_read += taken as u64;
         taken
     }
 
-    /// The byte stream has ended; `clean` says that the server said so itself (`close_notify`), and nobody in
-    /// between.
-    pub fn receive_end(&mut self, clean: bool, now: Instant) {
-        self.spent = true;
-        if let Some(exchange) = &mut self.exchange {
-            let end = exchange.receive_end(clean);
-            self.end(end, Some(now));
+    fn drop_surplus(&mut self, length: usize) {
+        if matches!(self.state, State::Idle) {
+            log::debug!(target: "necko::http1", "{length} bytes that nobody asked for");
+            self.state = State::Closed;
         }
     }
 
-    /// Whether there is something to send.
-    pub fn wants_send(&self) -> bool {
-        self.exchange.as_ref().is_some_and(Exchange::wants_send)
+    fn complete(&mut self, now: Instant) {
+        let State::Exchange(exchange) = std::mem::replace(&mut self.state, State::Closed) else {
+            return;
+        };
+        if let Some(keep_alive) = exchange.keeps_alive() {
+            self.keep_alive = keep_alive;
+            self.state = State::Idle;
+        }
+        self.finished = Some(exchange.complete(now).into());
     }
 
-    /// Gives what there is to `send`, which answers how much of it it took, until it takes no more. A body that
-    /// can't be had ends the exchange.
+    /// Ends the exchange, and the connection's use with it.
+    fn end(&mut self, error: NetError) {
+        if let State::Exchange(exchange) = std::mem::replace(&mut self.state, State::Closed) {
+            log::debug!(target: "necko::http1", "{:?}: {error}", exchange.transaction());
+            self.finished = Some(exchange.close(error, self.now).into());
+        }
+    }
+
+    /// The byte stream has ended, after its last byte was [received](Self::receive). `clean` says that the peer
+    /// said so (`close_notify`): what ends with the connection is whole only then.
+    pub fn receive_end(&mut self, clean: bool, now: Instant) {
+        self.now = Some(now);
+        if let State::Exchange(exchange) = std::mem::replace(&mut self.state, State::Closed) {
+            self.finished = Some(exchange.end(clean, now).into());
+        }
+    }
+
+    /// Gives output to `send`, which answers how much it took, until it takes no more (0) or nothing is left.
+    ///
+    /// A body that can't be had whole ends the exchange and the connection's use, so that the server doesn't take
+    /// a part for the whole.
     pub fn send(&mut self, now: Instant, send: &mut dyn FnMut(&[u8]) -> usize) {
-        if let Some(exchange) = &mut self.exchange
+        self.now = Some(now);
+        if let State::Exchange(exchange) = &mut self.state
             && let Err(error) = exchange.send(now, send)
         {
-            self.end(End::Failed(error), Some(now));
+            self.end(error);
         }
     }
 
-    /// The request's body may have something again.
+    /// Whether [`send`](Self::send) has something, as far as is known.
+    pub fn wants_send(&self) -> bool {
+        self.exchange().is_some_and(|exchange| exchange.writer().wants_send())
+    }
+
+    /// When [`on_deadline`](Self::on_deadline) is to be called: the end of a wait for 100.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.exchange()?.writer().deadline()
+    }
+
+    /// A deadline may have passed; there may be something to send after it.
+    pub fn on_deadline(&mut self, now: Instant) {
+        self.now = Some(now);
+        if let State::Exchange(exchange) = &mut self.state {
+            exchange.on_deadline(now);
+        }
+    }
+
+    /// Whether received bytes wait for the consumer. It will wish to receive.
+    pub fn is_blocked_on_consumer(&self) -> bool {
+        self.exchange().is_some_and(Exchange::is_blocked_on_consumer)
+    }
+
+    /// The request's body may have something again, or its end.
     pub fn resume_body(&mut self) {
-        if let Some(exchange) = &mut self.exchange {
+        if let State::Exchange(exchange) = &mut self.state {
             exchange.resume_body();
+        }
+    }
+
+    /// What the application wishes, with a body that [has more](Self::resume_body) noted already: after `send` there may be something to send, after `receive` bytes that were
+    /// left are to be offered again, on `cancel` the caller [aborts](Self::abort).
+    pub fn take_wishes(&mut self) -> Wishes {
+        match &mut self.state {
+            State::Exchange(exchange) => exchange.take_wishes(),
+            State::Idle | State::Closed => Wishes::default(),
         }
     }
 
@@ -113,75 +214,63 @@ impl Http1Session {
         self.transaction_mut()?.take_body_read()
     }
 
-    /// When [`on_deadline`](Self::on_deadline) is wanted.
-    pub fn deadline(&self) -> Option<Instant> {
-        self.exchange.as_ref().and_then(Exchange::deadline)
-    }
-
-    /// Time has passed.
-    pub fn on_deadline(&mut self, now: Instant) {
-        if let Some(exchange) = &mut self.exchange {
-            exchange.on_deadline(now);
-        }
-    }
-
-    /// The connection has failed: what is on it ends with `error`, or goes elsewhere.
-    pub fn fail(&mut self, error: NetError) {
-        self.end(End::Failed(error), None);
-    }
-
-    /// What is on it ends with `error`, and does not go elsewhere. Nothing may follow.
+    /// Ends the exchange with `error`, which is the application's or the handler's own: no restart. The
+    /// connection can't be used again.
     pub fn abort(&mut self, error: NetError) {
-        self.spent = true;
-        if let Some(exchange) = self.exchange.take() {
-            exchange.transaction.fail(error);
+        if let State::Exchange(exchange) = std::mem::replace(&mut self.state, State::Closed) {
+            exchange.abort(error, self.now);
             self.finished = Some(Finished { restart: None });
         }
     }
 
-    fn end(&mut self, end: End, now: Option<Instant>) {
-        let Some(exchange) = self.exchange.take() else {
-            self.spent |= matches!(end, End::Failed(_));
-            return;
-        };
-        self.spent |= matches!(end, End::Failed(_)) || !exchange.leaves_a_usable_connection();
-        self.keep_alive = exchange.keep_alive;
-        if let Some(now) = now {
-            exchange.transaction.timings().response_end(now);
-        }
-        let result = match end {
-            End::Whole => Ok(()),
-            End::Failed(error) => Err(error),
-        };
-        let restart = match exchange.transaction.close(result) {
-            Closed::Finished => None,
-            Closed::Restart(transaction) => Some(transaction),
-        };
-        self.finished = Some(Finished { restart });
+    /// The connection failed: what is on it ends with `error`, or goes again.
+    pub fn fail(&mut self, error: NetError) {
+        self.end(error);
+        self.state = State::Closed;
     }
 
-    /// That an exchange is over, once.
+    /// Whether an exchange came to its end since the last call, and whether it goes again.
     pub fn take_finished(&mut self) -> Option<Finished> {
         self.finished.take()
     }
 
-    /// Whether another request may follow, when the present one is over.
-    pub fn may_be_reused(&self) -> bool {
-        !self.spent
+    /// The transaction of the exchange that runs.
+    pub fn transaction(&self) -> Option<&HttpTransaction> {
+        self.exchange().map(Exchange::transaction)
     }
 
-    /// What the last response said of the connection's future.
+    /// As [`transaction`](Self::transaction).
+    pub fn transaction_mut(&mut self) -> Option<&mut HttpTransaction> {
+        match &mut self.state {
+            State::Exchange(exchange) => Some(exchange.transaction_mut()),
+            State::Idle | State::Closed => None,
+        }
+    }
+
+    /// What the server said about its patience with the last response.
     pub fn keep_alive(&self) -> KeepAlive {
         self.keep_alive
     }
 
-    /// Bytes of responses so far.
+    /// Bytes that were received.
     pub fn bytes_read(&self) -> u64 {
         self.bytes_read
     }
 
-    /// Requests that it was given so far.
+    /// Exchanges that were begun.
     pub fn exchanges(&self) -> u64 {
         self.exchanges
+    }
+
+    /// Bytes that it keeps, without those of the transaction: at most a head, or the trailers, and a chunk.
+    pub fn buffered(&self) -> usize {
+        self.exchange().map_or(0, Exchange::buffered)
+    }
+
+    fn exchange(&self) -> Option<&Exchange> {
+        match &self.state {
+            State::Exchange(exchange) => Some(exchange),
+            State::Idle | State::Closed => None,
+        }
     }
 }

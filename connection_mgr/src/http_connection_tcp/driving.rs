@@ -120,33 +120,34 @@ impl HttpConnectionTcp {
     /// What was read goes through TLS to the session.
     fn unseal(&mut self, ctx: &mut Ctx<'_>) -> Result<(), NetError> {
         loop {
+            // Also when nothing was read: a verdict is a step of TLS as well, and perhaps the last thing that
+            // happens until a request leaves.
+            self.follow_tls(ctx);
             self.hand_over(ctx)?;
             if self.sealed.is_empty() || !self.plain.is_empty() {
                 return Ok(());
             }
             let taken = self.tls.read_tls(&self.sealed)?;
             self.sealed.advance(taken.min(self.sealed.len()));
-            let moved = self.follow_tls(ctx);
-            if taken == 0 && !moved {
-                return self.hand_over(ctx);
+            if taken == 0 {
+                // It waits for the verdict.
+                return Ok(());
             }
         }
     }
 
-    /// Takes the steps that TLS has made; whether there was one.
-    fn follow_tls(&mut self, ctx: &mut Ctx<'_>) -> bool {
+    /// Takes the step that TLS has made, if it has.
+    fn follow_tls(&mut self, ctx: &mut Ctx<'_>) {
         match (self.state, self.tls.state()) {
             (TcpState::Handshaking, TlsState::AuthenticationNeeded) => {
                 self.state = TcpState::Verifying;
                 let (host, chain) = (self.info.host().to_owned(), self.tls.peer_certificates());
                 self.report.verification = Some(VerificationRequest { host, chain });
-                true
             }
             (TcpState::Handshaking | TcpState::Verifying, TlsState::Connected) => {
                 self.connected(ctx);
-                true
             }
-            _ => false,
+            _ => {}
         }
     }
 
