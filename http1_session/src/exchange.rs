@@ -173,12 +173,11 @@ impl Exchange {
     /// Ends the exchange with `error`, or asks for a restart.
     pub(crate) fn close(self, error: NetError, now: Option<Instant>) -> Closed {
         let error = match error {
-            // Part of a response is an answer, even part of its head: the server has the request.
-            NetError::NetReset { reason } if self.answered => NetError::PartialTransfer {
-                received: self.transaction.body_received(),
-                expected: None,
-                reason,
-            },
+            // Part of a head is an answer too: the server has the request. (With a whole head the transaction
+            // knows.)
+            NetError::NetReset { reason } if self.answered && !self.reader.has_head() => {
+                NetError::PartialTransfer { received: 0, expected: None, reason }
+            }
             error => error,
         };
         self.note_end(now);

@@ -124,3 +124,50 @@ fn check(what: &str, bytes: &[u8], allowed: impl Fn(u8) -> bool) -> Result<(), N
         None => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_byte_that_would_end_a_line_is_refused_wherever_it_stands() {
+        for bad in ["\r", "\n", "\0", "\r\nx: y", "\u{7f}"] {
+            let text = format!("a{bad}b");
+            let mut lines = Lines(Vec::new());
+            assert!(lines.request_line(&text, "/").is_err(), "{text:?}");
+            assert!(lines.request_line("GET", &text).is_err(), "{text:?}");
+            assert!(lines.field(&text, b"x").is_err(), "{text:?}");
+            assert!(lines.field("x", text.as_bytes()).is_err(), "{text:?}");
+            assert_eq!(lines.0, b"", "nothing of it is written");
+        }
+        let mut lines = Lines(Vec::new());
+        assert!(lines.request_line("GET", "/a b").is_err(), "it would end the path");
+        assert!(lines.field("a b", b"x").is_err());
+        assert!(lines.field("a:b", b"x").is_err());
+    }
+
+    #[test]
+    fn who_asks_is_not_told_to_the_host_field() {
+        assert_eq!(host("user:word@a.example:8443"), b"a.example:8443");
+        assert_eq!(host("a.example"), b"a.example");
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_written_is_one_line(
+            name in prop::collection::vec(any::<u8>(), 0..10),
+            value in prop::collection::vec(any::<u8>(), 0..40),
+        ) {
+            let mut lines = Lines(Vec::new());
+            let name = String::from_utf8_lossy(&name).into_owned();
+            let written = lines.field(&name, &value).is_ok();
+            let (request, path) = (name, String::from_utf8_lossy(&value).into_owned());
+            let written = usize::from(written) + usize::from(lines.request_line(&request, &path).is_ok());
+            let breaks = lines.0.iter().filter(|byte| matches!(byte, b'\r' | b'\n' | 0)).count();
+            prop_assert_eq!(breaks, 2 * written);
+            prop_assert!(written == 0 || lines.0.ends_with(b"\r\n"));
+        }
+    }
+}

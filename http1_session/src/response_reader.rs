@@ -51,6 +51,11 @@ impl ResponseReader {
         Self::Head(HeadBuffer::default())
     }
 
+    /// Whether the final head has come.
+    pub(crate) fn has_head(&self) -> bool {
+        !matches!(self, Self::Head(_))
+    }
+
     /// Whether the response is whole.
     pub(crate) fn is_done(&self) -> bool {
         matches!(self, Self::Done)

@@ -1,9 +1,6 @@
 //! A session with both of its ends in the test's hands.
 
-use std::{
-    io::Read as _,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use http1_session::Http1Session;
@@ -14,16 +11,16 @@ use transaction::{
 };
 
 /// A session, and what it sent.
-pub struct Peer {
-    pub session: Http1Session,
-    pub now: Instant,
-    pub sent: Vec<u8>,
+pub(crate) struct Peer {
+    pub(crate) session: Http1Session,
+    pub(crate) now: Instant,
+    pub(crate) sent: Vec<u8>,
     /// How much the network takes before it blocks.
-    pub credit: usize,
+    pub(crate) credit: usize,
 }
 
 impl Peer {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             session: Http1Session::new(),
             now: Clock::system().now(),
@@ -33,27 +30,27 @@ impl Peer {
     }
 
     /// Begins an exchange without sending anything.
-    pub fn activate(&mut self, request: Request) -> PendingResponse {
+    pub(crate) fn activate(&mut self, request: Request) -> PendingResponse {
         let (transaction, response) = request.transaction();
         self.activate_transaction(transaction);
         response
     }
 
-    pub fn activate_transaction(&mut self, transaction: Box<HttpTransaction>) {
+    pub(crate) fn activate_transaction(&mut self, transaction: Box<HttpTransaction>) {
         assert!(self.session.can_activate());
         let reused = self.session.exchanges() > 0;
         self.session.activate(transaction, reused);
     }
 
     /// Begins an exchange and sends what can be sent.
-    pub fn ask(&mut self, request: Request) -> PendingResponse {
+    pub(crate) fn ask(&mut self, request: Request) -> PendingResponse {
         let response = self.activate(request);
         self.send();
         response
     }
 
     /// Sends what the network takes. Answers what that was.
-    pub fn send(&mut self) -> Vec<u8> {
+    pub(crate) fn send(&mut self) -> Vec<u8> {
         let before = self.sent.len();
         let (sent, credit) = (&mut self.sent, &mut self.credit);
         self.session.send(self.now, &mut |bytes| {
@@ -66,34 +63,34 @@ impl Peer {
     }
 
     /// What it sent, as text.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.sent).into_owned()
     }
 
     /// Receives; answers how many bytes were taken.
-    pub fn receive(&mut self, bytes: impl AsRef<[u8]>) -> usize {
+    pub(crate) fn receive(&mut self, bytes: impl AsRef<[u8]>) -> usize {
         self.session.receive(bytes.as_ref(), self.now)
     }
 
     /// Receives in pieces of at most `size` bytes.
-    pub fn receive_in_pieces(&mut self, bytes: &[u8], size: usize) {
+    pub(crate) fn receive_in_pieces(&mut self, bytes: &[u8], size: usize) {
         for piece in bytes.chunks(size) {
             assert_eq!(self.receive(piece), piece.len(), "the pipe is large enough for this test");
         }
     }
 
-    pub fn end(&mut self, clean: bool) {
+    pub(crate) fn end(&mut self, clean: bool) {
         self.session.receive_end(clean, self.now);
     }
 
     /// Lets time pass.
-    pub fn after(&mut self, time: Duration) {
+    pub(crate) fn after(&mut self, time: Duration) {
         self.now += time;
         self.session.on_deadline(self.now);
     }
 
     /// Whether the exchange is over; what is to go again.
-    pub fn restart(&mut self) -> Option<Box<HttpTransaction>> {
+    pub(crate) fn restart(&mut self) -> Option<Box<HttpTransaction>> {
         let finished = self.session.take_finished().expect("the exchange is over");
         assert!(self.session.take_finished().is_none(), "it is told once");
         assert!(self.session.transaction().is_none());
@@ -101,24 +98,24 @@ impl Peer {
     }
 
     /// The exchange is over and does not go again.
-    pub fn over(&mut self) {
+    pub(crate) fn over(&mut self) {
         assert!(self.restart().is_none(), "it goes again");
     }
 
-    pub fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         self.session.fail(NetError::NetReset { reason: "reset".into() });
     }
 }
 
 /// What is asked for.
-pub struct Request {
+pub(crate) struct Request {
     method: Method,
     path: String,
     headers: HeaderMap,
     body: RequestBody,
 }
 
-pub fn get() -> Request {
+pub(crate) fn get() -> Request {
     Request {
         method: Method::GET,
         path: "/a?b".into(),
@@ -127,32 +124,32 @@ pub fn get() -> Request {
     }
 }
 
-pub fn post(body: impl Into<RequestBody>) -> Request {
+pub(crate) fn post(body: impl Into<RequestBody>) -> Request {
     Request { method: Method::POST, body: body.into(), ..get() }
 }
 
 /// A request whose body the test writes.
-pub fn upload(length: Option<u64>) -> (BodyWriter, Request) {
+pub(crate) fn upload(length: Option<u64>) -> (BodyWriter, Request) {
     let (writer, body) = RequestBody::pipe(length);
     (writer, post(body))
 }
 
 impl Request {
-    pub fn method(self, method: Method) -> Self {
+    pub(crate) fn method(self, method: Method) -> Self {
         Self { method, ..self }
     }
 
-    pub fn path(self, path: &str) -> Self {
+    pub(crate) fn path(self, path: &str) -> Self {
         Self { path: path.into(), ..self }
     }
 
-    pub fn header(mut self, name: &'static str, value: &str) -> Self {
+    pub(crate) fn header(mut self, name: &'static str, value: &str) -> Self {
         let value = HeaderValue::from_str(value).expect("a value");
         self.headers.append(HeaderName::from_static(name), value);
         self
     }
 
-    pub fn transaction(self) -> (Box<HttpTransaction>, PendingResponse) {
+    pub(crate) fn transaction(self) -> (Box<HttpTransaction>, PendingResponse) {
         let head = RequestHead::new(self.method, "https", "example.org", &self.path, &self.headers)
             .expect("a request");
         let info = ConnectionInfo::new("example.org", 443);
@@ -161,10 +158,10 @@ impl Request {
 }
 
 /// The status, the body, and how it ended.
-pub type Outcome = Result<(u16, Vec<u8>, Option<NetError>), NetError>;
+pub(crate) type Outcome = Result<(u16, Vec<u8>, Option<NetError>), NetError>;
 
 /// What the consumer got; the exchange is over.
-pub fn outcome(response: PendingResponse) -> Outcome {
+pub(crate) fn outcome(response: PendingResponse) -> Outcome {
     let response = response.wait()?;
     let status = response.status().as_u16();
     let (body, error) = read(&mut response.into_body());
@@ -172,14 +169,14 @@ pub fn outcome(response: PendingResponse) -> Outcome {
 }
 
 /// A response that ended well.
-pub fn whole(response: PendingResponse) -> (u16, String) {
+pub(crate) fn whole(response: PendingResponse) -> (u16, String) {
     let (status, body, error) = outcome(response).expect("a response");
     assert_eq!(error, None);
     (status, String::from_utf8(body).expect("text"))
 }
 
 /// How a request failed, before its response or in its midst.
-pub fn failure(response: PendingResponse) -> NetError {
+pub(crate) fn failure(response: PendingResponse) -> NetError {
     match outcome(response) {
         Err(error) => error,
         Ok((status, body, error)) => {
@@ -200,7 +197,7 @@ fn read(body: &mut ResponseBody) -> (Vec<u8>, Option<NetError>) {
 }
 
 /// Reads what is there of a body.
-pub fn drain(body: &mut ResponseBody) -> Vec<u8> {
+pub(crate) fn drain(body: &mut ResponseBody) -> Vec<u8> {
     let mut bytes = Vec::new();
     while let Some(Ok(Some(chunk))) = body.try_chunk() {
         bytes.extend_from_slice(&chunk);
@@ -208,17 +205,10 @@ pub fn drain(body: &mut ResponseBody) -> Vec<u8> {
     bytes
 }
 
-/// Everything of a response whose exchange is over.
-pub fn read_all(mut body: ResponseBody) -> String {
-    let mut text = String::new();
-    body.read_to_string(&mut text).expect("a whole body");
-    text
-}
-
-pub fn is_malformed(error: &NetError) -> bool {
+pub(crate) fn is_malformed(error: &NetError) -> bool {
     matches!(error, NetError::MalformedResponse(_))
 }
 
-pub fn is_partial(error: &NetError) -> bool {
+pub(crate) fn is_partial(error: &NetError) -> bool {
     matches!(error, NetError::PartialTransfer { .. })
 }

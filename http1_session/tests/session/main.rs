@@ -1,5 +1,7 @@
 //! What the session says and hears, byte for byte: scripted peers, without sockets.
 
+#![cfg(test)]
+
 mod common;
 mod endings;
 mod framing;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use http::Method;
 use http1_session::KeepAlive;
+use transaction::HttpTransaction;
 
 use crate::common::*;
 
@@ -101,7 +102,8 @@ fn interim_heads_are_passed_on_and_change_nothing() {
     peer.receive("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n");
     peer.receive("HTTP/1.1 102 Processing\r\nConnection: close\r\nContent-Length: 7\r\n\r\n");
     let hints = response.wait_early_hints().unwrap();
-    assert_eq!((hints.status.as_u16(), &hints.headers["link"]), (103, "</a>"));
+    assert_eq!(hints.status.as_u16(), 103);
+    assert_eq!(hints.headers["link"], "</a>");
     peer.receive("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
     peer.over();
     assert_eq!(whole(response), (200, String::new()));
@@ -146,7 +148,7 @@ fn a_slow_consumer_holds_the_server_back_and_loses_nothing() {
             at += taken;
             let full = taken < rest.len();
             assert_eq!(peer.session.is_blocked_on_consumer(), full);
-            let held = peer.session.transaction().map_or(0, |transaction| transaction.buffered());
+            let held = peer.session.transaction().map_or(0, HttpTransaction::buffered);
             assert!(held <= 96 * 1024, "{held}");
             blocked += u32::from(full);
             got.extend(drain(response.body_mut()));
