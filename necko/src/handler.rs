@@ -181,7 +181,7 @@ fn socket_thread(
             return;
         }
     };
-    let others = match RustlsConnFactory::new(String::new()) {
+    let others = match RustlsConnFactory::new(verifier.policy()) {
         Ok(tls) => Http11ConnectionFactory::new(Box::new(tls)),
         Err(error) => {
             let _ = started.send(Err(error));

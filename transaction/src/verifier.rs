@@ -34,4 +34,11 @@ pub trait CertificateVerifier: Send + Sync {
     /// # Errors
     /// What is wrong with the chain.
     fn verify(&self, request: &VerificationRequest) -> Result<(), VerificationError>;
+
+    /// What it demands, in words that only an equal verifier has: a connection that goes on from an earlier one
+    /// isn't verified again, so both must have been made under the same policy. Without a name for it (the
+    /// default), nothing is kept on disk.
+    fn policy(&self) -> String {
+        String::new()
+    }
 }
