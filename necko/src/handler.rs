@@ -36,7 +36,7 @@ impl HttpHandler {
     /// The root certificates can't be read, the engine can't be initialised, or the system refuses a
     /// thread or its poll.
     pub fn new(settings: Settings) -> Result<Self, NetError> {
-        let verifier = settings.verification.verifier()?;
+        let verifier = settings.verifier()?;
         let routes = settings.routes.clone();
         let (sender, started) = mpsc::sync_channel(1);
         let thread = std::thread::Builder::new()

@@ -44,4 +44,4 @@ pub use transaction::{
     ErrorCode, Fault, Isolation, NetError, PendingResponse, Priority, RequestBody, RequestHead,
     Response, ResponseBody, ResponseHead, Route, SharedTimings, TabId, TimeoutPhase, Timings,
 };
-pub use verifier::{AcceptAnyCertificate, RootVerifier};
+pub use verifier::{AcceptAnyCertificate, CertificateHashes, PinnedKeys, RootVerifier};

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use necko::NetError;
+use necko::{CertificateProblem, NetError};
 
 /// How the command ended. The number of each variant is the process's exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +28,7 @@ pub(crate) enum ExitCode {
     ReceiveError = 56,
     Certificate = 60,
     CaCertFile = 77,
+    PinnedKey = 90,
     Http3 = 95,
     Quic = 96,
     Interrupted = 130,
@@ -36,7 +37,7 @@ pub(crate) enum ExitCode {
 
 impl ExitCode {
     /// All of them, lowest first, in a few words.
-    pub(crate) const TABLE: [(Self, &'static str); 24] = [
+    pub(crate) const TABLE: [(Self, &'static str); 25] = [
         (Self::Success, "success"),
         (Self::UnsupportedProtocol, "the URL's protocol is not https"),
         (Self::FailedInit, "a mistake on the command line, or no start was possible"),
@@ -57,6 +58,7 @@ impl ExitCode {
         (Self::ReceiveError, "the server reset, closed, or answered malformed"),
         (Self::Certificate, "the server's certificate is not acceptable"),
         (Self::CaCertFile, "the file of --cacert can't be used"),
+        (Self::PinnedKey, "the server's key is none of --pinnedpubkey"),
         (Self::Http3, "an error of HTTP/3 or QPACK"),
         (Self::Quic, "an error of QUIC"),
         (Self::Interrupted, "interrupted (SIGINT)"),
@@ -84,6 +86,7 @@ impl ExitCode {
             NetError::PartialTransfer { .. } => Self::PartialTransfer,
             NetError::NetTimeout(_) => Self::Timeout,
             NetError::Tls { .. } | NetError::TlsProtocol(_) => Self::TlsHandshake,
+            NetError::Certificate { problem: CertificateProblem::WrongKey, .. } => Self::PinnedKey,
             NetError::Certificate { .. } => Self::Certificate,
             NetError::Http3Protocol { .. } => Self::Http3,
             NetError::QuicTransport { .. } => Self::Quic,
@@ -129,7 +132,7 @@ impl From<ExitCode> for std::process::ExitCode {
 mod tests {
     use std::io;
 
-    use necko::{CertificateProblem, ErrorCode, TimeoutPhase};
+    use necko::{ErrorCode, TimeoutPhase};
 
     use super::*;
 
