@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use http3_session::{StreamKey, VerificationError, VerificationRequest};
+use http3_session::{ResumptionToken, StreamKey, VerificationError, VerificationRequest};
 use socket_transport::Context;
 use transaction::{ConnectTimings, ConnectionInfo, HttpTransaction, NetError, Restarts};
 
@@ -108,6 +108,8 @@ pub trait HttpConnection {
 #[derive(Debug, Default)]
 #[must_use]
 pub struct Aftermath {
+    /// Nobody has answered yet, but it takes requests: as early data, or to wait in it.
+    pub early: bool,
     /// The handshake was completed in this turn.
     pub connected: bool,
     /// It takes no more requests.
@@ -120,16 +122,20 @@ pub struct Aftermath {
     pub restarts: Restarts,
     /// A certificate to be verified.
     pub verification: Option<VerificationRequest>,
+    /// What later connections to this server can begin with.
+    pub tokens: Vec<ResumptionToken>,
 }
 
 impl Aftermath {
     /// Whether there is nothing to do.
     pub(crate) fn is_nothing(&self) -> bool {
-        let Self { connected, draining, failed_to_connect, ended, restarts, verification } = self;
-        !(*connected || *draining || *ended)
+        let Self { early, connected, draining, failed_to_connect, .. } = self;
+        let Self { ended, restarts, verification, tokens, .. } = self;
+        !(*early || *connected || *draining || *ended)
             && failed_to_connect.is_none()
             && restarts.is_empty()
             && verification.is_none()
+            && tokens.is_empty()
     }
 }
 
@@ -144,6 +150,10 @@ pub struct Dial<'a> {
     pub peer: SocketAddr,
     /// How long it may take until it is connected.
     pub connect_timeout: Duration,
+    /// What an earlier connection left to begin with.
+    pub resumption_token: Option<ResumptionToken>,
+    /// It is made for a request that failed before: nothing new is tried.
+    pub is_retry: bool,
     /// What came before: the look-up of the name. The connection adds the rest.
     pub timings: ConnectTimings,
 }

@@ -407,6 +407,7 @@ impl HttpConnection for HttpConnectionTcp {
             ended: self.state == TcpState::Closed && self.handle.is_none(),
             restarts: report.restarts,
             verification: report.verification,
+            ..Aftermath::default()
         }
     }
 

@@ -56,6 +56,8 @@ pub struct HttpConnectionUdp {
     resume_send: Waker,
     force_recv: Waker,
     was_connected: bool,
+    /// The manager was told that requests may go early.
+    told_early: bool,
     /// Timer and socket were let go.
     closed: bool,
 }
@@ -85,6 +87,9 @@ impl HttpConnectionUdp {
         };
         let mut session = Http3Session::new(engine, dial.info.host(), peer);
         session.set_receive_windows(&parts.settings);
+        if dial.resumption_token.is_some() {
+            session.resume(parts.settings.early_data);
+        }
         session.begin_timings(dial.timings, local, ctx.now());
         let connection = Self {
             key,
@@ -98,6 +103,7 @@ impl HttpConnectionUdp {
             resume_send: ctx.poster().waker(Target::ResumeSend(key)),
             force_recv: ctx.poster().waker(Target::ForceRecv(key)),
             was_connected: false,
+            told_early: false,
             closed: false,
         };
         // The first flight leaves also when it is made for nobody yet.
@@ -146,7 +152,7 @@ impl HttpConnectionUdp {
     fn arm_timer(&mut self, ctx: &mut Ctx<'_>) {
         let deadline = self.session.as_ref().and_then(|session| {
             let limit = match session.state() {
-                SessionState::Initializing => Some(self.connect_by),
+                SessionState::Initializing | SessionState::ZeroRtt => Some(self.connect_by),
                 SessionState::Connected => None,
                 SessionState::Closing => {
                     Some(*self.gone_by.get_or_insert_with(|| ctx.now() + LONGEST_CLOSING))
@@ -216,7 +222,7 @@ impl HttpConnection for HttpConnectionUdp {
         self.armed = None;
         let Some(session) = &mut self.session else { return };
         let now = ctx.now();
-        if session.state() == SessionState::Initializing && self.connect_by <= now {
+        if session.state() < SessionState::Connected && self.connect_by <= now {
             self.close_transaction(ctx, NetError::NetTimeout(TimeoutPhase::Connect));
             self.arm_timer(ctx);
         } else if self.gone_by.is_some_and(|gone_by| gone_by <= now) {
@@ -303,14 +309,22 @@ impl HttpConnection for HttpConnectionUdp {
         // Also when it was connected for less than a turn: then it has not failed to connect.
         self.was_connected = session.was_connected();
         let failed = state >= SessionState::Closing && !self.was_connected;
+        let early = state == SessionState::ZeroRtt && !self.told_early;
+        self.told_early |= early;
         let aftermath = Aftermath {
+            early,
             connected,
             draining: self.was_connected && !session.can_reuse() || failed,
-            failed_to_connect: if failed { session.error().cloned() } else { None },
+            // Another try that begins anew may do better at the same address.
+            failed_to_connect: session
+                .error()
+                .filter(|_| failed && !session.failed_to_resume())
+                .cloned(),
             // Its handle says when nothing is left.
             ended: false,
             restarts: session.take_restarts(),
             verification: session.take_verification(),
+            tokens: session.take_tokens(),
         };
         if state == SessionState::Closed {
             self.session = None;

@@ -5,6 +5,7 @@ mod dispatch;
 mod ending;
 mod joining;
 mod racing;
+mod resuming;
 mod room;
 
 use std::{
@@ -17,7 +18,7 @@ use std::{
 
 use http3_session::{
     CertificateVerifier, ConnectParameters, Http3Conn, Http3ConnFactory, Http3Settings,
-    VerificationRequest,
+    SslTokensCache, VerificationRequest,
 };
 use socket_transport::{Detached, Ready, SocketHandler, slots::Slots};
 use transaction::{ConnectionInfo, NetError, TabId, TransactionId};
@@ -58,7 +59,10 @@ impl Parts {
         now: Instant,
     ) -> Result<Box<dyn Http3Conn>, NetError> {
         let (settings, host) = (self.settings.clone(), dial.info.host().to_owned());
-        let parameters = ConnectParameters { host, local, remote: dial.peer, settings };
+        let (remote, is_retry) = (dial.peer, dial.is_retry);
+        let resumption_token = dial.resumption_token.clone();
+        let parameters =
+            ConnectParameters { host, local, remote, resumption_token, is_retry, settings };
         self.engines.connect(&parameters, now)
     }
 }
@@ -87,6 +91,8 @@ pub struct ConnectionMgr {
     pub(crate) starved: VecDeque<ConnectionInfo>,
     /// Which family is better tried last.
     slow_families: SlowFamilies,
+    /// What earlier connections left.
+    tokens: SslTokensCache,
     /// Who has time limits.
     watches: Watches,
     /// The tab in front.
@@ -108,6 +114,7 @@ impl ConnectionMgr {
             waiting: BTreeMap::new(),
             starved: VecDeque::new(),
             slow_families: SlowFamilies::default(),
+            tokens: SslTokensCache::default(),
             watches: Watches::default(),
             current_tab: TabId::default(),
             handles: Rc::default(),
@@ -144,8 +151,13 @@ impl ConnectionMgr {
         if let Some(request) = aftermath.verification {
             self.verify(ctx, key, request);
         }
+        // Before the restarts, which forget them.
+        self.keep_tokens(ctx, &info, aftermath.tokens);
         // Whose queues have to be served; each once, in the order of keys.
         let mut concerned = BTreeSet::new();
+        if !aftermath.restarts.is_empty() {
+            self.forget_tokens(&info);
+        }
         for transaction in aftermath.restarts {
             // Not by an event: while one is on its way, the reclaim could find the entry empty and forget
             // it, and with it the addresses that were not tried.
@@ -155,6 +167,9 @@ impl ConnectionMgr {
             }
             self.enqueue(ctx, transaction);
             concerned.insert(info);
+        }
+        if aftermath.early {
+            concerned.insert(info.clone());
         }
         if aftermath.connected {
             self.report_connection(ctx, key, &info);
@@ -220,6 +235,7 @@ impl ConnectionMgr {
             handles: self.handles.get(),
             coalescable: self.coalescing.connections().count(),
             starved: self.starved.len(),
+            resumption_tokens: self.tokens.len(),
             lifetime: self.lifetime,
         }
     }

@@ -82,6 +82,12 @@ impl PendingTransactionQueue {
         waiting.find(|transaction| transaction.id() == id).map(AsMut::as_mut)
     }
 
+    /// Whether one of them was tried before.
+    pub(crate) fn has_retry(&self) -> bool {
+        let lines = std::iter::once(&self.urgent).chain(self.tabs.values());
+        lines.flat_map(|line| &line.0).any(|transaction| transaction.is_retry())
+    }
+
     fn lines(&mut self) -> impl Iterator<Item = &mut Line> {
         std::iter::once(&mut self.urgent).chain(self.tabs.values_mut())
     }

@@ -19,6 +19,8 @@ pub struct Snapshot {
     pub coalescable: usize,
     /// Entries that wait for room for a connection.
     pub starved: usize,
+    /// What earlier connections left for later ones to begin with.
+    pub resumption_tokens: usize,
     /// What was, over the whole life of the manager.
     pub lifetime: Lifetime,
 }
@@ -170,6 +172,7 @@ mod tests {
             handles: 0,
             coalescable: 0,
             starved: 0,
+            resumption_tokens: 0,
             lifetime: Lifetime::default(),
         }
     }

@@ -38,12 +38,13 @@ impl HeadReader {
         let before = self.bytes.len();
         let room = MAX_HEAD.saturating_sub(before);
         self.bytes.extend_from_slice(bytes.get(..room.min(bytes.len())).unwrap_or_default());
+        self.check_beginning()?;
         // Two line ends in a row, of which one may have been here before.
         let Some(end) = end_of_head(&self.bytes, before.saturating_sub(3)) else {
             if self.bytes.len() >= MAX_HEAD {
                 return Err(format!("a head of more than {MAX_HEAD} bytes"));
             }
-            return self.refuse_early();
+            return Ok(Collected::Incomplete);
         };
         let head = parse(self.bytes.get(..end).unwrap_or_default())?;
         self.bytes.clear();
@@ -51,11 +52,11 @@ impl HeadReader {
     }
 
     /// What doesn't even begin like a head is not waited for.
-    fn refuse_early(&self) -> Result<Collected, String> {
+    fn check_beginning(&self) -> Result<(), String> {
         let begins = b"HTTP/1.";
         let length = self.bytes.len().min(begins.len());
         if self.bytes.get(..length) == begins.get(..length) {
-            Ok(Collected::Incomplete)
+            Ok(())
         } else {
             Err("it does not begin with HTTP/1.x".into())
         }

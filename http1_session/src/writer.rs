@@ -141,7 +141,7 @@ mod tests {
             if let Ok(head) = RequestHead::new(Method::GET, "https", &authority, &path, &headers) {
                 expected += head.headers().keys().filter(|name| !is_framing(name)).map(|name| head.headers().get_all(name).iter().count()).sum::<usize>();
                 let bytes = write_head(&head, BodyFraming::None);
-                let lines: Vec<_> = bytes.split(|byte| *byte == b'\n').collect();
+                let lines: Vec<_> = bytes[..].split(|byte| *byte == b'\n').collect();
                 // The request line, Host, the fields, the empty line, and nothing behind it.
                 prop_assert_eq!(lines.len(), 2 + expected + 2);
                 let (last, lines) = lines.split_last().unwrap();

@@ -32,6 +32,7 @@ impl Failure {
 /// |---|---|---|
 /// | was cancelled or shut down by us | that | no |
 /// | never connected, and the address may be to blame | `NetReset` | yes: who made the connection knows whether there is another |
+/// | never connected, in TLS or QUIC, and had something of an earlier connection to begin with | `NetReset` | yes, without it |
 /// | never connected | what it failed with | no |
 /// | was connected, the stream had no id yet | `NetReset` | yes |
 /// | was connected | what it failed with | by the transaction's rules |
@@ -48,4 +49,9 @@ pub(crate) fn failure_for(
         Some(error) if connected && stream.id().is_none() => reset(error.to_string()),
         Some(error) => Failure::Close(error.clone()),
     }
+}
+
+/// Whether a handshake that failed with this may succeed without what an earlier connection left.
+pub(crate) fn is_about_resuming(error: &NetError) -> bool {
+    matches!(error, NetError::Tls { .. } | NetError::QuicTransport { .. })
 }

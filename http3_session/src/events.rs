@@ -64,6 +64,8 @@ impl Turn<'_, '_> {
             }
             Http3Event::AuthenticationNeeded => self.authentication_needed(),
             Http3Event::GoawayReceived => self.goaway_received(),
+            Http3Event::ZeroRttRejected => self.zero_rtt_rejected(),
+            Http3Event::ResumptionToken(token) => self.keep_token(Some(token)),
             Http3Event::Connected => self.connected(),
             Http3Event::Closing(reason) => return self.closing(reason),
             Http3Event::Closed(reason) => return self.closed(reason),
@@ -134,14 +136,22 @@ impl Turn<'_, '_> {
     }
 
     fn connected(&mut self) {
-        if self.core.state == SessionState::Initializing {
-            log::debug!(target: "necko::session", "{}: connected", self.core.host);
-            step(Step::SessionConnected);
-            self.core.state = SessionState::Connected;
-            self.core.was_connected = true;
-            let now = self.now();
-            self.core.bootstrap.connected(&self.core.streams, now);
-            self.core.streams.requeue(Queue::WaitingForConnection, Queue::ReadyForWrite);
+        if self.core.state >= SessionState::Connected {
+            return;
+        }
+        self.early_data_accepted();
+        self.core.resumed = self.engine.stats().resumed;
+        let how = if self.core.resumed { ", resumed" } else { "" };
+        let (host, early) = (&self.core.host, self.core.early_data);
+        log::debug!(target: "necko::session", "{host}: connected{how}, early data {early}");
+        step(Step::SessionConnected);
+        self.core.state = SessionState::Connected;
+        self.core.was_connected = true;
+        let now = self.now();
+        self.core.bootstrap.connected(&self.core.streams, now);
+        // The server may allow more streams than it was remembered to.
+        for queue in [Queue::QueuedStreams, Queue::WaitingForConnection] {
+            self.core.streams.requeue(queue, Queue::ReadyForWrite);
         }
     }
 
@@ -177,7 +187,7 @@ impl Turn<'_, '_> {
             CloseReason::StatelessReset => NetError::NetReset {
                 reason: "the server no longer knows the connection (stateless reset)".into(),
             },
-            CloseReason::IdleTimeout if self.core.state == SessionState::Initializing => {
+            CloseReason::IdleTimeout if self.core.state < SessionState::Connected => {
                 NetError::NetTimeout(TimeoutPhase::Connect)
             }
             CloseReason::IdleTimeout => NetError::NetTimeout(TimeoutPhase::Idle),

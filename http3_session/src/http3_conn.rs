@@ -21,6 +21,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::ssl_tokens_cache::ResumptionToken;
 use http::{HeaderMap, StatusCode};
 use socket_transport::{ReceivedDatagrams, SendBatch};
 use streams::StreamId;
@@ -77,7 +78,13 @@ pub enum Http3Event {
     /// The peer will take no new requests. Streams that it will not serve were reset with
     /// [`ErrorCode::REQUEST_REJECTED`] before this event.
     GoawayReceived,
-    /// The handshake is complete.
+    /// The server refused the early data: streams and their ids are void, and the engine takes no request before
+    /// [`Connected`](Self::Connected).
+    ZeroRttRejected,
+    /// What a later connection to this server can begin with.
+    ResumptionToken(ResumptionToken),
+    /// The handshake is complete. What was sent as early data is accepted, unless
+    /// [`ZeroRttRejected`](Self::ZeroRttRejected) came before.
     Connected,
     /// The connection is closing; `CONNECTION_CLOSE` may have to be sent again for a while.
     Closing(CloseReason),
@@ -191,7 +198,16 @@ pub trait Http3Conn {
     /// with it what was not read. Unknown: no-op.
     fn keep_alive(&mut self, stream: StreamId, priority: Priority);
 
-    /// The peer's certificates in DER, its own first.
+    /// Whether requests can be sent although the handshake isn't complete: the connection was made with a
+    /// token that allows it, and the server has not refused yet.
+    fn is_zero_rtt(&self) -> bool;
+
+    /// A token for a later connection that has not become an event yet: engines may wait for more to put into
+    /// it. To be asked before the connection is closed.
+    fn take_resumption_token(&mut self, now: Instant) -> Option<ResumptionToken>;
+
+    /// The peer's certificates in DER, its own first. On a resumed connection perhaps its own alone, as it was
+    /// when the token was given.
     fn peer_certificates(&self) -> Vec<Vec<u8>>;
 
     /// Ends the wait of [`Http3Event::AuthenticationNeeded`]; a no-op when nothing waits.
@@ -223,6 +239,8 @@ pub struct ConnStats {
     pub key_exchange: String,
     /// The TLS cipher suite, by name; empty before the handshake.
     pub cipher: String,
+    /// The handshake went on from an earlier connection's: no certificate was asked for.
+    pub resumed: bool,
 }
 
 /// What an engine is told to connect to, and how.
@@ -234,6 +252,10 @@ pub struct ConnectParameters {
     pub local: SocketAddr,
     /// Where they go.
     pub remote: SocketAddr,
+    /// What an earlier connection to this server left to begin with. Each can be used once.
+    pub resumption_token: Option<ResumptionToken>,
+    /// It is made for a request that failed before: nothing new is tried, such as ML-KEM (necko's `IS_RETRY`).
+    pub is_retry: bool,
     /// Knobs.
     pub settings: Http3Settings,
 }
@@ -255,6 +277,10 @@ pub struct Http3Settings {
     pub max_stream_data: u64,
     /// Offer the post-quantum key exchange ML-KEM beside X25519.
     pub ml_kem: bool,
+    /// Go on from earlier connections: keep the tokens that servers give out, and begin with them.
+    pub resumption: bool,
+    /// Send safe requests before the handshake is complete, where a token allows it.
+    pub early_data: bool,
     /// Where to write a qlog file per connection.
     pub qlog_dir: Option<PathBuf>,
     /// Search for a larger datagram size than 1,280 bytes, up to this many.
@@ -269,6 +295,8 @@ impl Default for Http3Settings {
             initial_max_stream_data: 256 * 1024,
             max_stream_data: 10 * 1024 * 1024,
             ml_kem: true,
+            resumption: true,
+            early_data: true,
             qlog_dir: None,
             max_datagram_size: None,
         }

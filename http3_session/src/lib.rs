@@ -61,12 +61,14 @@
 
 mod bootstrap;
 mod close;
+mod early;
 mod events;
 mod http3_conn;
 mod obscurity;
 mod outcome;
 pub mod scripted;
 mod session;
+mod ssl_tokens_cache;
 mod stream_table;
 mod turn;
 
@@ -76,6 +78,9 @@ pub use http3_conn::{
 };
 pub use outcome::{CloseCause, Outcome};
 pub use session::{Http3Session, SessionSnapshot, SessionState};
+pub use ssl_tokens_cache::{
+    PeerId, ResumptionToken, SslTokensCache, TokensFileError, TokensLimits,
+};
 pub use stream_table::StreamKey;
 pub use streams::StreamId;
 pub use transaction::{CertificateVerifier, VerificationError, VerificationRequest};

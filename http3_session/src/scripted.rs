@@ -28,6 +28,7 @@ use crate::http3_conn::{
     CertificateVerdict, ConnStats, ConnectParameters, EngineOutput, FetchError, Http3Conn,
     Http3ConnFactory, Http3Event, StreamGone,
 };
+use crate::ssl_tokens_cache::ResumptionToken;
 
 /// What the session asked of the engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +55,11 @@ struct State {
     calls: Vec<Call>,
     next_stream: u64,
     connected: bool,
+    zero_rtt: bool,
+    resumed: bool,
+    /// What is given out before the end.
+    token: Option<ResumptionToken>,
+    parameters: Option<ConnectParameters>,
     streams_allowed: u64,
     /// Why no request is taken.
     rejection: Option<FetchError>,
@@ -78,6 +84,10 @@ impl Default for Script {
             calls: Vec::new(),
             next_stream: 0,
             connected: false,
+            zero_rtt: false,
+            resumed: false,
+            token: None,
+            parameters: None,
             streams_allowed: u64::MAX,
             rejection: None,
             credit: BTreeMap::new(),
@@ -100,10 +110,33 @@ impl Script {
     /// Has the engine report `event`, at the session's next look.
     pub fn event(&self, event: Http3Event) {
         let mut state = self.0.borrow_mut();
-        if matches!(event, Http3Event::Connected) {
-            state.connected = true;
+        match event {
+            Http3Event::Connected => state.connected = true,
+            Http3Event::ZeroRttRejected => {
+                state.zero_rtt = false;
+                state.next_stream = 0;
+                state.readable.clear();
+                state.credit.clear();
+            }
+            _ => {}
         }
         state.events.push_back(event);
+    }
+
+    /// Lets requests be sent before the connection is made; says that it is resumed when it is.
+    pub fn zero_rtt(&self) {
+        let mut state = self.0.borrow_mut();
+        (state.zero_rtt, state.resumed) = (true, true);
+    }
+
+    /// Has the engine keep a token for [`Http3Conn::take_resumption_token`].
+    pub fn token(&self, token: ResumptionToken) {
+        self.0.borrow_mut().token = Some(token);
+    }
+
+    /// What the engine was made with, if a [`ScriptedFactory`] made it.
+    pub fn parameters(&self) -> Option<ConnectParameters> {
+        self.0.borrow().parameters.clone()
     }
 
     /// Makes response bytes readable on a stream; `fin` says that nothing follows.
@@ -182,7 +215,10 @@ impl Http3ConnFactory for ScriptedFactory {
     ) -> Result<Box<dyn Http3Conn>, NetError> {
         let script = self.scripts.borrow_mut().pop_front();
         let script = script.ok_or(NetError::Internal("the script has no more connections"))?;
-        script.0.borrow_mut().remote = parameters.remote;
+        let mut state = script.0.borrow_mut();
+        state.remote = parameters.remote;
+        state.parameters = Some(parameters.clone());
+        drop(state);
         Ok(script.engine())
     }
 }
@@ -215,7 +251,7 @@ impl Http3Conn for ScriptedConn {
 
     fn fetch(&mut self, head: &RequestHead, _now: Instant) -> Result<StreamId, FetchError> {
         let mut state = self.0.borrow_mut();
-        if !state.connected {
+        if !state.connected && !state.zero_rtt {
             return Err(FetchError::NotConnected);
         }
         if let Some(rejection) = &state.rejection {
@@ -280,6 +316,15 @@ impl Http3Conn for ScriptedConn {
         self.0.borrow_mut().calls.push(Call::KeepAlive(stream));
     }
 
+    fn is_zero_rtt(&self) -> bool {
+        let state = self.0.borrow();
+        state.zero_rtt && !state.connected
+    }
+
+    fn take_resumption_token(&mut self, _now: Instant) -> Option<ResumptionToken> {
+        self.0.borrow_mut().token.take()
+    }
+
     fn peer_certificates(&self) -> Vec<Vec<u8>> {
         self.0.borrow().chain.clone()
     }
@@ -297,6 +342,6 @@ impl Http3Conn for ScriptedConn {
     }
 
     fn stats(&self) -> ConnStats {
-        ConnStats::default()
+        ConnStats { resumed: self.0.borrow().resumed, ..ConnStats::default() }
     }
 }

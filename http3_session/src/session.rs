@@ -1,10 +1,17 @@
 //! The session as its connection and the manager see it. Necko's class is `Http3Session`.
 //!
 //! ```text
-//!  Initializing ──► Connected ──► Closing ──► Closed
-//!       │                            ▲           ▲
-//!       └────────────────────────────┴───────────┘  error, timeout, shutdown
+//!  Initializing ──────► Connected ──► Closing ──► Closed
+//!    ▲      │            ▲                ▲           ▲
+//!    │      │            │ accepted       │           │
+//!  ZeroRtt ─┼────────────┘                │           │
+//!    │      │                             │           │
+//!    └──────┴─────────────────────────────┴───────────┘  error, timeout, shutdown
 //! ```
+//!
+//! A session that has something left from an earlier connection may begin in `ZeroRtt`: requests that are
+//! [allowed to](HttpTransaction::may_go_early) leave before anything was heard of the server. When that refuses
+//! them, the session is back in `Initializing`, and they go again when it is connected.
 //!
 //! In `Closing` no stream is left, but the socket is still needed: the engine sends `CONNECTION_CLOSE`
 //! again when the peer keeps talking. `Closed` is reached when the engine says so, when the socket is gone,
@@ -19,16 +26,17 @@ use socket_transport::{
 };
 use streams::Http3Stream;
 use transaction::{
-    BodyRead, ConnectTimings, HttpTransaction, NetError, Priority, Restarts, VerificationError,
-    VerificationRequest, Wishes,
+    BodyRead, ConnectTimings, EarlyData, HttpTransaction, NetError, Priority, Restarts,
+    VerificationError, VerificationRequest, Wishes,
 };
 
 use crate::{
     bootstrap::Bootstrap,
-    close::failure_for,
+    close::{Failure, failure_for, is_about_resuming},
     http3_conn::{CertificateVerdict, ConnStats, Http3Conn, Http3Settings},
     obscurity::{Obscurity, Windows},
     outcome::{CloseCause, Outcome},
+    ssl_tokens_cache::ResumptionToken,
     stream_table::{Queue, StreamKey, StreamTable},
     turn::Turn,
 };
@@ -38,6 +46,8 @@ use crate::{
 pub enum SessionState {
     /// The handshake runs.
     Initializing,
+    /// The handshake runs, and requests that may be early data can be sent.
+    ZeroRtt,
     /// Requests can be sent.
     Connected,
     /// No more streams; `CONNECTION_CLOSE` is on its way.
@@ -106,6 +116,14 @@ pub(crate) struct Core {
     /// `send_data` is wanted (necko's `ResumeSend`).
     pub(crate) resume_send: bool,
     pub(crate) verification: Verification,
+    /// What became of early data.
+    pub(crate) early_data: EarlyData,
+    /// It went on from an earlier connection.
+    pub(crate) resumed: bool,
+    /// A token was given to the engine to begin with.
+    pub(crate) tried_to_resume: bool,
+    /// Tokens for later connections that nobody has taken.
+    pub(crate) tokens: Vec<ResumptionToken>,
     pub(crate) restarts: Restarts,
     /// Reads for request bodies, at most one for each stream.
     pub(crate) body_reads: Vec<BodyRead>,
@@ -159,6 +177,10 @@ impl<H> Http3Session<H> {
             keep_alive: None,
             resume_send: true,
             verification: Verification::NotAskedFor,
+            early_data: EarlyData::NotTried,
+            resumed: false,
+            tried_to_resume: false,
+            tokens: Vec::new(),
             restarts: Vec::new(),
             body_reads: Vec::new(),
             peer,
@@ -182,6 +204,17 @@ impl<H> Http3Session<H> {
         });
     }
 
+    /// Says that the engine was given a token of an earlier connection. With `early_data`, and if the token
+    /// allows it, the session is in [`SessionState::ZeroRtt`] from now on.
+    pub fn resume(&mut self, early_data: bool) {
+        self.core.tried_to_resume = true;
+        if early_data && self.core.state == SessionState::Initializing && self.engine.is_zero_rtt()
+        {
+            self.core.state = SessionState::ZeroRtt;
+            self.core.early_data = EarlyData::Sent;
+        }
+    }
+
     /// Connecting begins now, on this socket. What came before is in `timings`.
     pub fn begin_timings(&mut self, timings: ConnectTimings, local: SocketAddr, now: Instant) {
         self.core.bootstrap.begin(timings, local, now);
@@ -197,9 +230,11 @@ impl<H> Http3Session<H> {
         self.core.was_connected
     }
 
-    /// Whether it takes another transaction (necko's `CanReuse`).
+    /// Whether it takes another transaction (necko's `CanReuse`). Some of those that it takes in
+    /// [`SessionState::ZeroRtt`] may have to wait for the handshake in it.
     pub fn can_reuse(&self) -> bool {
-        self.core.state == SessionState::Connected && self.core.intake == Intake::Open
+        matches!(self.core.state, SessionState::ZeroRtt | SessionState::Connected)
+            && self.core.intake == Intake::Open
     }
 
     /// Takes a transaction over. `owner` makes what its application's wishes will wake.
@@ -279,7 +314,7 @@ impl<H> Http3Session<H> {
 
     /// The verdict on the server's certificate. Ignored once the session is closing.
     pub fn authenticated(&mut self, verdict: Result<(), VerificationError>) {
-        if self.core.state != SessionState::Initializing {
+        if self.core.state >= SessionState::Connected {
             return;
         }
         let answer = match verdict {
@@ -316,6 +351,11 @@ impl<H> Http3Session<H> {
     /// A certificate chain that has to be verified off the socket thread; comes once.
     pub fn take_verification(&mut self) -> Option<VerificationRequest> {
         self.core.verification.take()
+    }
+
+    /// Tokens for later connections to this server.
+    pub fn take_tokens(&mut self) -> Vec<ResumptionToken> {
+        std::mem::take(&mut self.core.tokens)
     }
 
     /// Reads for request bodies that a worker has to do.
@@ -375,9 +415,15 @@ impl<H> Http3Session<H> {
         self.core.state = SessionState::Closing;
         self.core.commands.clear();
         self.command(Command::Close);
+        let failed_to_resume = self.failed_to_resume();
         for stream in self.core.streams.take_all() {
             step(Step::CloseStream);
-            let failure = failure_for(self.core.error.as_ref(), &stream, connected);
+            let failure = if failed_to_resume {
+                let reason = "it could not be resumed from an earlier one".into();
+                Failure::Close(NetError::NetReset { reason })
+            } else {
+                failure_for(self.core.error.as_ref(), &stream, connected)
+            };
             failure.apply(stream, &mut self.core.restarts);
         }
     }
@@ -398,6 +444,15 @@ impl<H> Http3Session<H> {
     /// The error that it failed with, if it did.
     pub fn error(&self) -> Option<&NetError> {
         self.core.error.as_ref()
+    }
+
+    /// Whether it failed before it was connected for a reason that may lie in what it began with: then who
+    /// wanted it may try once more, from the beginning.
+    pub fn failed_to_resume(&self) -> bool {
+        let error = self.core.error.as_ref();
+        self.core.tried_to_resume
+            && !self.core.was_connected
+            && error.is_some_and(is_about_resuming)
     }
 
     /// Whether it holds its connection's handle.
@@ -422,6 +477,8 @@ impl<H> Http3Session<H> {
         let streams = &self.core.streams;
         SessionSnapshot {
             state: self.core.state,
+            resumed: self.core.resumed,
+            early_data: self.core.early_data,
             streams: streams.len(),
             ready_for_write: streams.queue_len(Queue::ReadyForWrite),
             queued_streams: streams.queue_len(Queue::QueuedStreams),
@@ -444,6 +501,10 @@ impl<H> Http3Session<H> {
 pub struct SessionSnapshot {
     /// Where it stands.
     pub state: SessionState,
+    /// It went on from an earlier connection, whose certificate was verified.
+    pub resumed: bool,
+    /// What became of early data.
+    pub early_data: EarlyData,
     /// Requests on it.
     pub streams: usize,
     /// Streams that have something to send.

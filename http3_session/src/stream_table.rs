@@ -131,6 +131,32 @@ impl StreamTable {
         self.entries.iter().map(|(_, entry)| &entry.stream)
     }
 
+    /// The streams that have an id, oldest first.
+    pub(crate) fn with_ids(&self) -> Vec<StreamKey> {
+        let mut keys: Vec<_> = self.by_id.values().copied().collect();
+        keys.sort_by_key(|key| key.0.serial());
+        keys
+    }
+
+    /// No id is a stream's any more, and what those streams waited for is void; answers which they were, oldest
+    /// first.
+    pub(crate) fn forget_ids(&mut self) -> Vec<StreamKey> {
+        let keys = self.with_ids();
+        self.by_id.clear();
+        for key in &keys {
+            self.paused.remove(key);
+            if let Some(entry) = self.entry_mut(*key) {
+                entry.wide = false;
+                entry.queued = [false; QUEUES];
+            }
+        }
+        let voided: BTreeSet<_> = keys.iter().collect();
+        for queue in &mut self.queues {
+            queue.retain(|queued| !voided.contains(queued));
+        }
+        keys
+    }
+
     /// Puts a stream at the end of a queue, once.
     pub(crate) fn enqueue(&mut self, queue: Queue, key: StreamKey) {
         let Some(entry) = self.entry_mut(key) else { return };

@@ -128,7 +128,7 @@ impl<'t, 'io> Turn<'t, 'io> {
                 | Kind::NetworkDown
         );
         match (from_the_path, self.core.state) {
-            (true, SessionState::Initializing) => {
+            (true, SessionState::Initializing | SessionState::ZeroRtt) => {
                 Err(NetError::ConnectionRefused { peer: self.core.peer }.into())
             }
             (true, _) => Ok(()),
@@ -162,6 +162,9 @@ impl<'t, 'io> Turn<'t, 'io> {
             Some(NetError::Http3Protocol { code, by_peer: false, .. }) => *code,
             _ => ErrorCode::NO_ERROR,
         };
+        // A short connection may end before the engine tells of its token by itself.
+        let token = self.engine.take_resumption_token(self.io.now());
+        self.keep_token(token);
         self.engine.close(code, "", self.io.now());
     }
 
@@ -177,8 +180,18 @@ impl<'t, 'io> Turn<'t, 'io> {
 
     fn write_stream(&mut self, key: StreamKey) {
         let now = self.io.now();
+        let early = self.core.state == SessionState::ZeroRtt;
         let Some(stream) = self.core.streams.get_mut(key) else { return };
         let had_id = stream.id().is_some();
+        let too_early = match self.core.state {
+            SessionState::Initializing => true,
+            SessionState::ZeroRtt => !had_id && !stream.transaction().may_go_early(),
+            _ => false,
+        };
+        if too_early {
+            self.core.streams.enqueue(Queue::WaitingForConnection, key);
+            return;
+        }
         let mut io = EngineIo::new(self.engine, now);
         let sent = stream.read_segments(&mut io);
         self.core.obscurity.sent(io.body_taken);
@@ -190,6 +203,9 @@ impl<'t, 'io> Turn<'t, 'io> {
             self.core.bootstrap.request_starts(key, stream, self.core.peer, now);
         }
         if !had_id {
+            if early && stream.id().is_some() {
+                stream.sent_early();
+            }
             self.core.streams.note_id(key);
         }
         match sent {

@@ -1,11 +1,7 @@
 //! The handler: an application's way to the socket thread. Necko's class is `nsHttpHandler`.
 
 use std::{
-    sync::{
-        Mutex,
-        atomic::{AtomicU64, Ordering},
-        mpsc,
-    },
+    sync::{Mutex, mpsc},
     thread::JoinHandle,
 };
 
@@ -13,19 +9,17 @@ use connection_mgr::{ConnectionMgr, Event, Http11ConnectionFactory, Parts, Snaps
 use http::Method;
 use neqo_glue::NeqoHttp3ConnFactory;
 use rustls_glue::RustlsConnFactory;
-use socket_transport::{Clock, Limits, Network, Poster, Refused, SocketTransportService};
-use transaction::{HttpTransaction, NetError, PendingResponse, TabId, TransactionId};
+use socket_transport::{Clock, Limits, Network, Poster, SocketTransportService};
+use transaction::{NetError, TabId};
 
-use crate::{request::Request, routes::Routes, settings::Settings};
+use crate::{pending::PendingResponse, request::Request, settings::Settings, submitter::Submitter};
 
 /// Fetches over HTTP/3. Owns a socket thread, on which everything else happens.
 ///
 /// Any thread may call it, also several at once. Dropping it shuts the socket thread down: each request in
 /// flight ends with [`NetError::ShuttingDown`], each connection with a `CONNECTION_CLOSE`.
 pub struct HttpHandler {
-    poster: Poster<Target, Event>,
-    next_id: AtomicU64,
-    routes: Routes,
+    submitter: Submitter,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -46,8 +40,7 @@ impl HttpHandler {
         let poster = started
             .recv()
             .unwrap_or(Err(NetError::Internal("the socket thread ended before it began")))?;
-        let (next_id, thread) = (AtomicU64::new(1), Mutex::new(Some(thread)));
-        Ok(Self { poster, next_id, routes, thread })
+        Ok(Self { submitter: Submitter::new(poster, routes), thread: Mutex::new(Some(thread)) })
     }
 
     /// Fetches `url` with `GET`.
@@ -63,16 +56,7 @@ impl HttpHandler {
     /// # Errors
     /// The request can't be sent as it is, too many wait already, or the handler is shut down.
     pub fn fetch(&self, request: Request) -> Result<PendingResponse, NetError> {
-        let class = request.class_of_service();
-        let limits = request.time_limits(Clock::system().now());
-        let (mut info, head, body) = request.into_parts()?;
-        self.routes.apply(&mut info);
-        let id = TransactionId(self.next_id.fetch_add(1, Ordering::Relaxed));
-        let (mut transaction, response) = HttpTransaction::new(id, info, head, body);
-        transaction.set_class_of_service(class);
-        transaction.set_time_limits(limits);
-        self.submit(Event::NewTransaction(transaction))?;
-        Ok(response)
+        PendingResponse::send(&self.submitter, request, Clock::system().now())
     }
 
     /// What is alive on the socket thread, all of it at one moment. Blocks until it answers.
@@ -104,9 +88,7 @@ impl HttpHandler {
     /// # Errors
     /// The handler is shut down, or overloaded.
     pub fn speculative_connect(&self, request: &Request) -> Result<(), NetError> {
-        let mut info = request.connection_info();
-        self.routes.apply(&mut info);
-        self.submit(Event::SpeculativeConnect(info))
+        self.submitter.connect(request)
     }
 
     /// Says which tab the user looks at: what waits for it goes first.
@@ -128,7 +110,7 @@ impl HttpHandler {
     /// Goes offline or online. Offline every request fails, those in flight at once, except for those to
     /// this machine itself.
     pub fn set_offline(&self, offline: bool) {
-        self.poster.set_offline(offline);
+        self.submitter.poster.set_offline(offline);
     }
 
     /// Ends every request with [`NetError::Aborted`] and closes every connection; then goes on.
@@ -140,16 +122,13 @@ impl HttpHandler {
     }
 
     fn submit(&self, event: Event) -> Result<(), NetError> {
-        self.poster.submit(event).map_err(|refused| match refused {
-            Refused::Full(_) => NetError::TooManyRequests,
-            Refused::ShutDown(_) => NetError::ShuttingDown,
-        })
+        self.submitter.submit(event)
     }
 
     /// Ends everything and waits for the socket thread. Requests in flight end with
     /// [`NetError::ShuttingDown`]. Calling it again does nothing.
     pub fn shutdown(&self) {
-        self.poster.request_shutdown();
+        self.submitter.poster.request_shutdown();
         let thread = self.thread.lock().ok().and_then(|mut thread| thread.take());
         if let Some(thread) = thread
             && thread.join().is_err()

@@ -18,12 +18,21 @@
 //!  Response ◄──head, pipe──────────────── HttpTransaction ◄ Http3Stream ◄ Http3Session ◄─┘
 //! ```
 
+#[cfg(any(feature = "futures-io", feature = "http-body"))]
+mod adapters;
+mod decoding;
+#[doc(hidden)]
+pub mod fuzzing;
 mod handler;
 mod host_text;
+mod pending;
+mod redirect;
 mod request;
 mod resolver;
+mod response;
 mod routes;
 mod settings;
+mod submitter;
 mod verifier;
 
 pub use connection_mgr::{
@@ -35,13 +44,16 @@ pub use http3_session::{
     CertificateVerifier, Http3Settings, SessionSnapshot, SessionState, VerificationError,
     VerificationRequest,
 };
+pub use pending::PendingResponse;
+pub use redirect::Redirect;
 pub use request::Request;
 pub use resolver::{FixedAddresses, ResolveRule};
+pub use response::{Response, ResponseBody};
 pub use routes::{ConnectTo, Routes};
 pub use settings::{Settings, Verification};
 pub use transaction::{
     AddressFamily, Alpn, BodyWriter, Canceller, CertificateProblem, ClassOfService, ConnectTimings,
-    ErrorCode, Fault, Isolation, NetError, PendingResponse, Priority, RequestBody, RequestHead,
-    Response, ResponseBody, ResponseHead, Route, SharedTimings, TabId, TimeoutPhase, Timings,
+    ErrorCode, Fault, Isolation, NetError, Priority, RedirectProblem, RequestBody, RequestHead,
+    ResponseHead, Route, SharedTimings, TabId, TimeoutPhase, Timings, Witness,
 };
 pub use verifier::{AcceptAnyCertificate, CertificateHashes, PinnedKeys, RootVerifier};

@@ -1,5 +1,7 @@
 //! Requests, from a URL.
 
+mod redirected;
+
 use std::time::{Duration, Instant};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
@@ -8,6 +10,8 @@ use transaction::{
     RequestBody, RequestHead, Route, TimeLimits,
 };
 use url::Url;
+
+use crate::decoding::ACCEPT_ENCODING;
 
 /// A request that is being put together.
 ///
@@ -31,6 +35,18 @@ pub struct Request {
     address_family: AddressFamily,
     route: Option<Route>,
     limits: Limits,
+    redirects: Redirects,
+    /// It had one that could be sent once, and that was.
+    body_is_gone: bool,
+    decode_content: bool,
+}
+
+/// Whether redirects are followed.
+#[derive(Debug, Clone, Copy, Default)]
+struct Redirects {
+    max: Option<u32>,
+    /// Credentials go along.
+    trusted: bool,
 }
 
 /// How long it may take; counted from when it is fetched.
@@ -73,17 +89,24 @@ impl Request {
             address_family: AddressFamily::default(),
             route: None,
             limits: Limits::default(),
+            redirects: Redirects::default(),
+            body_is_gone: false,
+            decode_content: false,
         })
     }
 
     /// The same request once more; none if its body is a pipe, which can be sent once.
     pub fn try_clone(&self) -> Option<Self> {
-        Some(Self {
+        Some(self.with_body(self.body.try_clone()?))
+    }
+
+    fn with_body(&self, body: RequestBody) -> Self {
+        Self {
             method: self.method.clone(),
             url: self.url.clone(),
             headers: self.headers.clone(),
             without: self.without.clone(),
-            body: self.body.try_clone()?,
+            body,
             priority: self.priority,
             isolation: self.isolation.clone(),
             class: self.class,
@@ -91,7 +114,10 @@ impl Request {
             address_family: self.address_family,
             route: self.route.clone(),
             limits: self.limits,
-        })
+            redirects: self.redirects,
+            body_is_gone: self.body_is_gone,
+            decode_content: self.decode_content,
+        }
     }
 
     /// Adds a header field.
@@ -99,11 +125,19 @@ impl Request {
     /// # Errors
     /// [`NetError::InvalidRequest`] for a name or value that HTTP doesn't allow.
     pub fn header(mut self, name: &str, value: &str) -> Result<Self, NetError> {
-        let name = HeaderName::from_bytes(name.as_bytes())
-            .map_err(|_| NetError::InvalidRequest(format!("{name:?} is no header name")))?;
-        let value = HeaderValue::from_bytes(value.as_bytes()).map_err(|_| {
-            NetError::InvalidRequest(format!("the value of header {name} has a control character"))
-        })?;
+        let (name, value) = field(name, value)?;
+        self.headers.append(name, value);
+        Ok(self)
+    }
+
+    /// Adds a header field that is for this origin alone, as `Authorization` and `Cookie` are: a redirect to
+    /// another origin goes without it.
+    ///
+    /// # Errors
+    /// As [`header`](Self::header).
+    pub fn sensitive_header(mut self, name: &str, value: &str) -> Result<Self, NetError> {
+        let (name, mut value) = field(name, value)?;
+        value.set_sensitive(true);
         self.headers.append(name, value);
         Ok(self)
     }
@@ -119,6 +153,30 @@ impl Request {
     #[must_use]
     pub fn body(mut self, body: impl Into<RequestBody>) -> Self {
         self.body = body.into();
+        self.body_is_gone = false;
+        self
+    }
+
+    /// Follows at most so many redirects, one after the other. One more is an error, and so is one that leads
+    /// to another protocol than https. What is for one origin alone stays behind when another one is led to.
+    #[must_use]
+    pub fn follow_redirects(mut self, max: u32) -> Self {
+        self.redirects.max = Some(max);
+        self
+    }
+
+    /// Takes credentials along to whatever origin redirects lead to.
+    #[must_use]
+    pub fn trust_redirects(mut self, trusted: bool) -> Self {
+        self.redirects.trusted = trusted;
+        self
+    }
+
+    /// Asks for a compressed body (gzip, br, zstd) and decodes it as it is read. The response's fields are
+    /// shown as they came, `Content-Length` and `Content-Encoding` among them.
+    #[must_use]
+    pub fn decode_content(mut self, decode: bool) -> Self {
+        self.decode_content = decode;
         self
     }
 
@@ -220,6 +278,9 @@ impl Request {
         if wanted(&header::ACCEPT) {
             head.set_default(header::ACCEPT, HeaderValue::from_static("*/*"));
         }
+        if self.decode_content && wanted(&header::ACCEPT_ENCODING) {
+            head.set_default(header::ACCEPT_ENCODING, HeaderValue::from_static(ACCEPT_ENCODING));
+        }
         Ok(head)
     }
 
@@ -228,11 +289,32 @@ impl Request {
         Ok((self.connection_info(), self.head()?, self.body))
     }
 
-    /// Its time limits, when it is fetched now.
-    pub(crate) fn time_limits(&self, now: Instant) -> TimeLimits {
-        let Limits { whole, first_byte, read } = self.limits;
-        // A limit that no clock reaches is none.
-        TimeLimits { deadline: whole.and_then(|limit| now.checked_add(limit)), first_byte, read }
+    pub(crate) fn max_redirects(&self) -> Option<u32> {
+        self.redirects.max
+    }
+
+    pub(crate) fn decodes_content(&self) -> bool {
+        self.decode_content
+    }
+
+    /// The URL, as it is asked for.
+    pub(crate) fn url(&self) -> &Url {
+        &self.url
+    }
+
+    pub(crate) fn set_priority(&mut self, priority: Priority) {
+        self.priority = priority;
+    }
+
+    /// When all of it must be done, if it is fetched now. A limit that no clock reaches is none.
+    pub(crate) fn deadline(&self, now: Instant) -> Option<Instant> {
+        self.limits.whole.and_then(|limit| now.checked_add(limit))
+    }
+
+    /// Its other time limits.
+    pub(crate) fn time_limits(&self) -> TimeLimits {
+        let Limits { first_byte, read, .. } = self.limits;
+        TimeLimits { deadline: None, first_byte, read }
     }
 
     /// Where it stands in the queue.
@@ -251,6 +333,15 @@ impl Request {
         info.route.clone_from(&self.route);
         info
     }
+}
+
+fn field(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), NetError> {
+    let name = HeaderName::from_bytes(name.as_bytes())
+        .map_err(|_| NetError::InvalidRequest(format!("{name:?} is no header name")))?;
+    let value = HeaderValue::from_bytes(value.as_bytes()).map_err(|_| {
+        NetError::InvalidRequest(format!("the value of header {name} has a control character"))
+    })?;
+    Ok((name, value))
 }
 
 /// What the application states must be what is sent; what it doesn't state is added where there is a body

@@ -3,15 +3,22 @@
 use std::{fmt, net::SocketAddr, time::Instant};
 
 use http3_session::{
-    CertificateVerdict, ConnStats, EngineOutput, FetchError, Http3Conn, Http3Event, StreamGone,
-    StreamId,
+    CertificateVerdict, ConnStats, EngineOutput, FetchError, Http3Conn, Http3Event,
+    ResumptionToken, StreamGone, StreamId,
 };
 use neqo_common::event::Provider as _;
 use neqo_http3::{Error, Http3Client, Http3State};
 use socket_transport::{Ecn, ReceivedDatagrams, SendBatch};
 use transaction::{ErrorCode, Priority, RequestHead};
 
-use crate::{certificate, events::Events, headers, input::PathKey, output::Outlet, tls_names};
+use crate::{
+    certificate,
+    events::{self, Events},
+    headers,
+    input::PathKey,
+    output::Outlet,
+    tls_names,
+};
 
 /// A longer reason phrase would be cut by neqo, perhaps inside a character.
 const MAX_REASON: usize = 200;
@@ -202,6 +209,15 @@ impl Http3Conn for NeqoHttp3Conn {
         }
     }
 
+    fn is_zero_rtt(&self) -> bool {
+        self.client.state() == Http3State::ZeroRtt
+    }
+
+    /// neqo waits for `NEW_TOKEN`, or three probe timeouts, before it tells of a ticket.
+    fn take_resumption_token(&mut self, now: Instant) -> Option<ResumptionToken> {
+        self.client.take_resumption_token(now).as_ref().map(events::token)
+    }
+
     fn peer_certificates(&self) -> Vec<Vec<u8>> {
         self.client
             .peer_certificate()
@@ -213,7 +229,8 @@ impl Http3Conn for NeqoHttp3Conn {
     /// began to close would bring its handshake back to life.
     fn authenticated(&mut self, verdict: CertificateVerdict, now: Instant) {
         let waits = self.events.take_authentication();
-        if waits && self.client.state() == Http3State::Initializing {
+        let connecting = [Http3State::Initializing, Http3State::ZeroRtt];
+        if waits && connecting.contains(&self.client.state()) {
             self.client.authenticated(certificate::authentication_status(verdict), now);
         }
     }
@@ -242,6 +259,7 @@ impl Http3Conn for NeqoHttp3Conn {
             round_trip_time: stats.rtt,
             key_exchange: tls.map(|info| tls_names::group(info.key_exchange())).unwrap_or_default(),
             cipher: tls.map(|info| tls_names::cipher(info.cipher_suite())).unwrap_or_default(),
+            resumed: stats.resumed,
         }
     }
 }

@@ -50,11 +50,11 @@ impl Http3ConnFactory for NeqoHttp3ConnFactory {
 impl NeqoHttp3Conn {
     /// Makes a client connection.
     ///
-    /// QUIC version 1 only, Cubic, pacing and ECN on, no push, no resumption, random connection ids of
-    /// three bytes. Of the settings,
+    /// QUIC version 1 only, Cubic, pacing and ECN on, no push, random connection ids of three bytes. A
+    /// resumption token is the last that it is told: that begins the handshake. Of the settings,
     ///
     /// * `ml_kem` puts X25519MLKEM768 first and adds key shares for X25519 and P-256, which makes a
-    ///   `ClientHello` of two datagrams; without it the shares are X25519 and P-256;
+    ///   `ClientHello` of two datagrams; without it, and for a retry, the shares are X25519 and P-256;
     /// * `max_data` isn't tuned at run time: it bounds what one round trip can bring;
     ///   neqo tunes a stream's window, from `initial_max_stream_data` on, but slowly: hence
     ///   `max_stream_data` for the streams whose consumers keep up;
@@ -71,14 +71,14 @@ impl NeqoHttp3Conn {
         let settings = &parameters.settings;
         let host = server_name(&parameters.host)?;
         let path = PathKey { local: parameters.local, remote: parameters.remote };
-        let knobs = connection_parameters(settings);
-        let connection = connection(host, path.local, path.remote, knobs.clone(), settings, now)
-            .map_err(|error| {
-                log::error!("no connection to {host} could be made: {error}");
-                let operation = "setting up TLS and QUIC";
-                NetError::Socket { operation, kind: io::ErrorKind::Other }
-            })?;
-        let mut client = Http3Client::new_with_conn(connection, http3_parameters(knobs));
+        let mut client = client(host, path, parameters, now)?;
+        if let Some(token) = &parameters.resumption_token
+            && let Err(error) = client.enable_resumption(now, token.bytes())
+        {
+            // A token of another version of neqo or NSS: the connection has failed of it, and begins anew.
+            log::debug!("a token for {host} is of no use: {error}");
+            client = self::client(host, path, parameters, now)?;
+        }
         if let Some(dir) = &settings.qlog_dir {
             let id = client.connection_id().to_string();
             client.set_qlog(qlog::open(dir, host, &id, now));
@@ -87,6 +87,25 @@ impl NeqoHttp3Conn {
         let window = settings.max_stream_data.min(MAX_VARINT);
         Ok(Self::from_client(client, path, outlet, window))
     }
+}
+
+/// A client that has done nothing yet. Whatever else the handshake is to be like has to be said before it gets a
+/// token, which begins it.
+fn client(
+    host: &str,
+    path: PathKey,
+    parameters: &ConnectParameters,
+    now: Instant,
+) -> Result<Http3Client, NetError> {
+    let ml_kem = parameters.settings.ml_kem && !parameters.is_retry;
+    let knobs = connection_parameters(&parameters.settings);
+    let connection = connection(host, path.local, path.remote, knobs.clone(), ml_kem, now)
+        .map_err(|error| {
+            log::error!("no connection to {host} could be made: {error}");
+            let operation = "setting up TLS and QUIC";
+            NetError::Socket { operation, kind: io::ErrorKind::Other }
+        })?;
+    Ok(Http3Client::new_with_conn(connection, http3_parameters(knobs)))
 }
 
 /// The host as TLS's server name: without brackets, without the root's dot (RFC 6066 §3). NSS itself
@@ -104,14 +123,14 @@ fn connection(
     local: SocketAddr,
     remote: SocketAddr,
     knobs: ConnectionParameters,
-    settings: &Http3Settings,
+    ml_kem: bool,
     now: Instant,
 ) -> Result<Connection, neqo_transport::Error> {
     let ids = Rc::new(RefCell::new(RandomConnectionIdGenerator::new(CONNECTION_ID_LEN)));
     let mut connection = Connection::new_client(host, &[ALPN], ids, local, remote, knobs, now)?;
     // The first group has a key share anyway; these are the additional ones. P-256 is there because
     // some servers know nothing else, and asking again costs them and us a round trip.
-    if settings.ml_kem {
+    if ml_kem {
         connection.set_groups(&[
             TLS_GRP_KEM_MLKEM768X25519,
             TLS_GRP_EC_X25519,

@@ -1,6 +1,6 @@
 //! neqo's events in the session's terms.
 
-use http3_session::{Http3Event, StreamId};
+use http3_session::{Http3Event, ResumptionToken, StreamId};
 use neqo_http3::{Http3ClientEvent, Http3State};
 use transaction::ErrorCode;
 
@@ -94,20 +94,21 @@ impl Events {
             }
             Http3ClientEvent::GoawayReceived => Some(Http3Event::GoawayReceived),
             Http3ClientEvent::StateChange(state) => self.state_change(state),
-            // Push has no credit, WebTransport and ECH are off, and resumption isn't used.
+            // Push has no credit, WebTransport and ECH are off.
             Http3ClientEvent::PushPromise { .. }
             | Http3ClientEvent::PushHeaderReady { .. }
             | Http3ClientEvent::PushDataReadable { .. }
             | Http3ClientEvent::PushCanceled { .. }
             | Http3ClientEvent::PushReset { .. }
             | Http3ClientEvent::EchFallbackAuthenticationNeeded { .. }
-            | Http3ClientEvent::ZeroRttRejected
             | Http3ClientEvent::WebTransport(_) => {
                 log::debug!("ignored: {event:?}");
                 None
             }
-            // A secret: not even its length is logged.
-            Http3ClientEvent::ResumptionToken(_) => None,
+            Http3ClientEvent::ZeroRttRejected => Some(Http3Event::ZeroRttRejected),
+            Http3ClientEvent::ResumptionToken(neqos) => {
+                Some(Http3Event::ResumptionToken(token(&neqos)))
+            }
         }
     }
 
@@ -132,10 +133,15 @@ impl Events {
                 self.phase = Phase::Closed;
                 Some(Http3Event::Closed(close_reason::translate(&reason, &self.our_words)))
             }
-            // `GoawayReceived` tells of the third, and without a token the second doesn't happen.
+            // `GoawayReceived` tells of the third, and `is_zero_rtt` of the second.
             Http3State::Initializing | Http3State::ZeroRtt | Http3State::GoingAway(_) => None,
         }
     }
+}
+
+/// What neqo made of a ticket, its settings and a proof of address. It can be kept as it is.
+pub(crate) fn token(token: &neqo_crypto::ResumptionToken) -> ResumptionToken {
+    ResumptionToken::new(token.as_ref().to_vec(), token.expiration_time())
 }
 
 fn stream(id: neqo_http3::StreamId) -> StreamId {

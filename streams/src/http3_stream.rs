@@ -162,6 +162,27 @@ impl Http3Stream {
         }
     }
 
+    /// The connection threw away what was sent as early data, and this stream's id with it: it begins anew
+    /// (necko's `Finish0RTT`).
+    ///
+    /// # Errors
+    /// It can't; the stream is to be closed with this.
+    pub fn early_data_rejected(&mut self) -> Result<(), NetError> {
+        self.send = SendState::WaitingToActivate;
+        self.receive = ReceiveState::BeforeHeaders;
+        self.transaction.early_data_rejected()
+    }
+
+    /// The server takes what was sent as early data.
+    pub fn early_data_accepted(&mut self) {
+        self.transaction.early_data_accepted();
+    }
+
+    /// Its head was sent as early data.
+    pub fn sent_early(&mut self) {
+        self.transaction.sent_early();
+    }
+
     /// The peer wants no more of the request and answers all the same (`STOP_SENDING` with
     /// `H3_NO_ERROR`, RFC 9114 §4.1). The rest of the body is dropped.
     pub fn stop_sending(&mut self) {

@@ -13,6 +13,7 @@ use http::{HeaderMap, StatusCode, Version};
 
 use crate::{
     canceller::Canceller,
+    early_data::EarlyData,
     error::NetError,
     exchange::Exchange,
     head::{Priority, ResponseHead},
@@ -126,6 +127,12 @@ impl Response {
         &self.head.headers
     }
 
+    /// What became of the request as early data (0-RTT): whether it was sent before the handshake was complete,
+    /// and whether the server took it.
+    pub fn early_data(&self) -> EarlyData {
+        self.body.exchange.0.early_data()
+    }
+
     /// When what happened so far.
     pub fn timings(&self) -> Timings {
         self.body.timings()
@@ -165,7 +172,10 @@ pub struct ResponseBody {
 
 impl ResponseBody {
     /// The next piece of at most `wanted` bytes, or the end; registers the task if there is neither.
-    pub(crate) fn poll_chunk(
+    ///
+    /// # Errors
+    /// As [`chunk`](Self::chunk).
+    pub fn poll_chunk(
         &mut self,
         wanted: usize,
         cx: &mut Context<'_>,
@@ -178,7 +188,7 @@ impl ResponseBody {
 }
 
 /// The most that one chunk holds.
-pub(crate) const CHUNK: usize = 64 * 1024;
+pub const CHUNK: usize = 64 * 1024;
 
 impl ResponseBody {
     /// The next piece of the body, `None` at its end.
@@ -254,7 +264,8 @@ impl io::Read for ResponseBody {
     }
 }
 
-pub(crate) fn into_io(error: NetError) -> io::Error {
+/// As a reader tells of it.
+pub fn into_io(error: NetError) -> io::Error {
     let kind = match &error {
         NetError::PartialTransfer { .. } => io::ErrorKind::UnexpectedEof,
         NetError::NetTimeout(_) => io::ErrorKind::TimedOut,

@@ -177,6 +177,30 @@ impl fmt::Display for CertificateProblem {
     }
 }
 
+/// Why a redirect was not followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RedirectProblem {
+    /// So many were followed before it, which is the limit.
+    TooMany(u32),
+    /// It leads to another protocol than https.
+    Protocol,
+    /// It names no URL that can be fetched.
+    Malformed,
+    /// It asks for the request's body again, which could be sent once.
+    BodyGone,
+}
+
+impl fmt::Display for RedirectProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooMany(limit) => write!(f, "the limit of {limit} redirects is reached"),
+            Self::Protocol => f.write_str("only https:// may be redirected to"),
+            Self::Malformed => f.write_str("that is no URL that can be fetched"),
+            Self::BodyGone => f.write_str("the request's body can't be sent a second time"),
+        }
+    }
+}
+
 /// How a request or a connection failed.
 ///
 /// One connection's error ends many transactions, hence `Clone`. Necko's names are in the rustdoc of the
@@ -227,6 +251,10 @@ pub enum NetError {
     /// a second 421 is delivered as the response that it is.
     #[error("the server says that the request was not meant for it")]
     MisdirectedRequest,
+    /// 425: the server wants the request again when it knows that nobody replays it. Never delivered: the request
+    /// goes again when the handshake is complete, and a second 425 is delivered as the response that it is.
+    #[error("the server wants this request after the handshake, not in early data")]
+    TooEarly,
     /// 408: the server waited too long for the request. Never delivered: the request goes again, and a
     /// second 408 is delivered as the response that it is.
     #[error("the server did not wait for the whole request")]
@@ -262,6 +290,17 @@ pub enum NetError {
     /// The server broke HTTP (RFC 9110, RFC 9114) in this response.
     #[error("malformed response: {0}")]
     MalformedResponse(String),
+    /// `NS_ERROR_REDIRECT_LOOP` and its like: a redirect that is not followed.
+    #[error("redirected to {location:?}: {problem}")]
+    Redirect {
+        /// As the server wrote it.
+        location: String,
+        /// What is wrong with it.
+        problem: RedirectProblem,
+    },
+    /// `NS_ERROR_INVALID_CONTENT_ENCODING`: the body's coding is unknown, or the body is not in it.
+    #[error("the response's content encoding: {0}")]
+    ContentEncoding(String),
     /// `NS_ERROR_NET_HTTP3_PROTOCOL_ERROR`: one side found the other breaking HTTP/3 or QPACK.
     #[error("HTTP/3 error {code}{}", by(*by_peer, reason))]
     Http3Protocol {
@@ -358,12 +397,15 @@ impl NetError {
             | Self::NetReset { .. } => Fault::Network,
             Self::NetInterrupt { .. }
             | Self::MisdirectedRequest
+            | Self::TooEarly
             | Self::RequestTimeout
             | Self::ExpectationFailed
             | Self::EchRetry(_)
             | Self::EchRejected { .. }
             | Self::PartialTransfer { .. }
             | Self::MalformedResponse(_)
+            | Self::Redirect { .. }
+            | Self::ContentEncoding(_)
             | Self::Http3Protocol { .. }
             | Self::QuicTransport { .. }
             | Self::Tls { .. }

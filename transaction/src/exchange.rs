@@ -7,7 +7,7 @@ use std::{
     collections::VecDeque,
     sync::{
         Arc,
-        atomic::{AtomicU8, Ordering},
+        atomic::{AtomicBool, AtomicU8, Ordering},
     },
     task::{Poll, Waker},
 };
@@ -17,6 +17,7 @@ use http::HeaderMap;
 use parking_lot::{Condvar, Mutex};
 
 use crate::{
+    early_data::EarlyData,
     error::NetError,
     head::{Priority, ResponseHead},
     pipe::{Pipe, Read},
@@ -56,6 +57,8 @@ enum Head {
 /// What the consumer, and whoever watches the time, waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Standing {
+    /// The rest of the request's body, which is the application's to give.
+    RequestAwaited,
     /// The final head of the response.
     HeadAwaited,
     /// More of its body; what came was read.
@@ -69,6 +72,7 @@ pub(crate) enum Standing {
 #[derive(Debug)]
 struct State {
     head: Head,
+    early_data: EarlyData,
     /// 103 heads that the consumer has not looked at.
     early_hints: VecDeque<ResponseHead>,
     pipe: Pipe,
@@ -91,6 +95,8 @@ pub(crate) struct Exchange {
     /// Wakes whatever owns the transaction on the socket thread.
     owner: Mutex<Option<Waker>>,
     timings: SharedTimings,
+    /// The request's body has nothing for now.
+    body_waits: AtomicBool,
 }
 
 impl Exchange {
@@ -98,6 +104,7 @@ impl Exchange {
         Arc::new(Self {
             state: Mutex::new(State {
                 head: Head::Awaited,
+                early_data: EarlyData::NotTried,
                 early_hints: VecDeque::new(),
                 pipe: Pipe::default(),
                 trailers: None,
@@ -110,6 +117,7 @@ impl Exchange {
             wishes: AtomicU8::new(0),
             owner: Mutex::new(None),
             timings: SharedTimings::default(),
+            body_waits: AtomicBool::new(false),
         })
     }
 
@@ -124,7 +132,8 @@ impl Exchange {
         if state.pipe.has_ended() {
             Standing::Over
         } else if let Head::Awaited = state.head {
-            Standing::HeadAwaited
+            let waits = self.body_waits.load(Ordering::Relaxed);
+            if waits { Standing::RequestAwaited } else { Standing::HeadAwaited }
         } else if state.pipe.buffered() == 0 {
             Standing::BodyAwaited
         } else {
@@ -158,6 +167,11 @@ impl Exchange {
 
     // The socket thread's side.
 
+    /// Whether the application, or a worker, is slow with the request's body.
+    pub(crate) fn set_body_waits(&self, waits: bool) {
+        self.body_waits.store(waits, Ordering::Relaxed);
+    }
+
     /// Why it was ended from this side, if it was.
     pub(crate) fn ended_early(&self) -> Option<NetError> {
         self.state.lock().ended_early.clone()
@@ -186,8 +200,11 @@ impl Exchange {
         }
     }
 
-    pub(crate) fn deliver_head(&self, head: ResponseHead) {
-        self.change(|state| state.head = Head::Arrived(head));
+    pub(crate) fn deliver_head(&self, head: ResponseHead, early_data: EarlyData) {
+        self.change(|state| {
+            state.head = Head::Arrived(head);
+            state.early_data = early_data;
+        });
     }
 
     /// Adds a 103 head. The caller bounds their number.
@@ -294,6 +311,11 @@ impl Exchange {
             }
             self.changed.wait(&mut state);
         }
+    }
+
+    /// What became of the request as early data; to be asked when the head was taken.
+    pub(crate) fn early_data(&self) -> EarlyData {
+        self.state.lock().early_data
     }
 
     /// The trailer fields, once.

@@ -16,6 +16,7 @@ use crate::{
     Alpn, ClassOfService, ConnectionInfo, RequestBody,
     body::{BodyRead, BodyReader, Next},
     consumer::PendingResponse,
+    early_data::EarlyData,
     error::{Fault, NetError},
     exchange::{Exchange, Wishes},
     head::{RequestHead, ResponseHead},
@@ -103,6 +104,10 @@ pub struct HttpTransaction {
     progress: Progress,
     attempts: u32,
     earlier: Earlier,
+    /// What became of it as early data.
+    early_data: EarlyData,
+    /// It may not be sent as early data (necko's `mDoNotTryEarlyData`).
+    not_early: bool,
     /// The unused rest of the last segment of the pipe.
     segment: BytesMut,
     limits: TimeLimits,
@@ -169,6 +174,8 @@ impl HttpTransaction {
             progress: Progress::default(),
             attempts: 1,
             earlier: Earlier::default(),
+            early_data: EarlyData::NotTried,
+            not_early: false,
             segment: BytesMut::new(),
             limits: TimeLimits::default(),
             watched: None,
@@ -269,6 +276,58 @@ impl HttpTransaction {
         waiting <= LITTLE_LEFT && received - waiting.min(received) >= ENOUGH_TO_TELL
     }
 
+    // Early data (0-RTT).
+
+    /// Whether it may be sent before the handshake is complete: whoever records it then can have the server do
+    /// it twice, and if the server refuses it has to be sent again from its first byte (necko's `Do0RTT`).
+    pub fn may_go_early(&self) -> bool {
+        !self.not_early && self.head.method().is_safe() && self.body.is_repeatable()
+    }
+
+    /// Keeps it from being sent before the handshake is complete.
+    pub fn forbid_early_data(&mut self) {
+        self.not_early = true;
+    }
+
+    /// What became of it as early data.
+    pub fn early_data(&self) -> EarlyData {
+        self.early_data
+    }
+
+    /// It was sent before the handshake is complete.
+    pub fn sent_early(&mut self) {
+        self.early_data = EarlyData::Sent;
+    }
+
+    /// The server takes what was sent early.
+    pub fn early_data_accepted(&mut self) {
+        if self.early_data == EarlyData::Sent {
+            self.early_data = EarlyData::Accepted;
+        }
+    }
+
+    /// The server threw away what was sent early: everything begins anew, and nobody notices (necko's
+    /// `Finish0RTT`).
+    ///
+    /// # Errors
+    /// Part of a response was delivered already, from a server that can't have read the request.
+    pub fn early_data_rejected(&mut self) -> Result<(), NetError> {
+        if self.progress.received != Received::Nothing || !self.body.can_rewind() {
+            let reason = "the server refused early data that it had answered".into();
+            return Err(NetError::NetReset { reason });
+        }
+        self.early_data = EarlyData::Rejected;
+        self.body.rewind();
+        self.progress = Progress::default();
+        Ok(())
+    }
+
+    /// Whether it was tried before: a connection that is made for it had better be like those of old, in case
+    /// something new about them was the trouble (necko's `IS_RETRY`).
+    pub fn is_retry(&self) -> bool {
+        self.attempts > 1
+    }
+
     /// The head was handed to a connection: from now on only a safe request may go again.
     pub fn head_sent(&mut self) {
         self.progress.sent = true;
@@ -290,10 +349,14 @@ impl HttpTransaction {
         &mut self,
         mut send: impl FnMut(&[u8]) -> Result<usize, NetError>,
     ) -> Result<Sending, NetError> {
+        self.exchange.set_body_waits(false);
         loop {
             let taken = match self.body.next()? {
                 Next::Bytes(bytes) => send(bytes)?,
-                Next::Wait => return Ok(Sending::Wait),
+                Next::Wait => {
+                    self.exchange.set_body_waits(true);
+                    return Ok(Sending::Wait);
+                }
                 Next::End => return Ok(Sending::End),
             };
             if taken == 0 {
@@ -325,7 +388,8 @@ impl HttpTransaction {
         if head.is_interim() {
             return self.note_interim_head(head);
         }
-        if let Some(error) = self.earlier.error_of(&head, &self.head, self.progress.reused)
+        let reused = self.progress.reused;
+        if let Some(error) = self.earlier.error_of(&head, &self.head, reused, self.early_data)
             && self.verdict(&error) == Verdict::Restart
         {
             return Err(error);
@@ -333,7 +397,7 @@ impl HttpTransaction {
         self.progress.body_expected =
             head.body_length(self.head.method()).map_err(NetError::MalformedResponse)?;
         self.progress.received = Received::Head;
-        self.exchange.deliver_head(head);
+        self.exchange.deliver_head(head, self.early_data);
         Ok(())
     }
 
@@ -492,7 +556,12 @@ impl HttpTransaction {
             self.head.remove(&header::EXPECT);
         }
         self.info.alpn = next_protocol(self.info.alpn, error);
+        self.early_data = match error {
+            NetError::TooEarly => EarlyData::TooEarly,
+            _ => EarlyData::NotTried,
+        };
         self.attempts += 1;
+        self.not_early = true;
         self.body.rewind();
         self.progress = Progress::default();
         self.exchange.timings().restart();

@@ -26,6 +26,7 @@ mod canceller;
 mod class_of_service;
 mod connection_info;
 pub mod consumer;
+mod early_data;
 mod ech;
 pub mod error;
 pub mod exchange;
@@ -43,8 +44,9 @@ pub use canceller::Canceller;
 pub use class_of_service::{ClassOfService, TabId};
 pub use connection_info::{AddressFamily, Alpn, ConnectionInfo, Isolation, Route};
 pub use consumer::{PendingResponse, Response, ResponseBody};
+pub use early_data::EarlyData;
 pub use ech::{Ech, EchConfigList, InvalidEchConfig};
-pub use error::{CertificateProblem, ErrorCode, Fault, NetError, TimeoutPhase};
+pub use error::{CertificateProblem, ErrorCode, Fault, NetError, RedirectProblem, TimeoutPhase};
 pub use exchange::Wishes;
 pub use head::{InvalidRequest, Priority, RequestHead, ResponseHead};
 pub use http_transaction::{

@@ -11,14 +11,15 @@
 //! | 421 | yes, once | a fresh connection of its own origin |
 //! | 408 over HTTP/3, or on a connection that had served before | yes, once | same key |
 //! | 417 | yes, once | same key, without `Expect` |
+//! | 425, to what was sent as early data | yes, once | same key, after the handshake |
 //! | `EchRetry` | yes: there was no handshake | a fresh connection, with the server's configuration |
 //! | anything else | no | |
 //!
-//! 425, which concerns early data alone, has its place here as well.
+//! What goes again never does so as early data, and connections that are made for it begin anew.
 
 use http::{StatusCode, Version, header};
 
-use crate::{Alpn, ErrorCode, NetError, RequestHead, ResponseHead};
+use crate::{Alpn, EarlyData, ErrorCode, NetError, RequestHead, ResponseHead};
 
 /// What an error says about the request that it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +41,8 @@ impl NetError {
             | Self::MisdirectedRequest
             | Self::RequestTimeout
             | Self::ExpectationFailed
+            // It refused to, before it knew that nobody replays it (RFC 8470 §5.2).
+            | Self::TooEarly
             | Self::EchRetry(_) => Unserved::Yes,
             error if error.is_version_fallback() => Unserved::Yes,
             _ => Unserved::No,
@@ -82,12 +85,15 @@ impl Earlier {
         head: &ResponseHead,
         request: &RequestHead,
         reused: bool,
+        early_data: EarlyData,
     ) -> Option<NetError> {
         match head.status {
             // It goes without one then, so this comes once.
             StatusCode::EXPECTATION_FAILED if request.headers().contains_key(header::EXPECT) => {
                 Some(NetError::ExpectationFailed)
             }
+            // Nothing is sent early twice.
+            StatusCode::TOO_EARLY if early_data == EarlyData::Accepted => Some(NetError::TooEarly),
             StatusCode::MISDIRECTED_REQUEST if !self.misdirected => {
                 Some(NetError::MisdirectedRequest)
             }

@@ -26,7 +26,8 @@ use crate::{
 pub struct TimeLimits {
     /// When all of it must be done.
     pub deadline: Option<Instant>,
-    /// How long the server may take to begin its response, from the last of the request that was sent.
+    /// How long the server may take to begin its response, from the last of the request that was sent. A
+    /// request whose body the application has not given to its end waits for the application.
     pub first_byte: Option<Duration>,
     /// How long the server may be silent within its response. What waits for a slow consumer is no silence.
     pub read: Option<Duration>,
@@ -68,6 +69,10 @@ impl Watch {
         // Where nobody owes anything now, a limit can't pass before its whole time has.
         let silence = match exchange.standing() {
             Standing::Over => return None,
+            Standing::RequestAwaited => {
+                exchange.timings().active(now);
+                first_byte.or(read).and_then(|limit| due(TimeoutPhase::FirstByte, None, limit, now))
+            }
             Standing::HeadAwaited => match (first_byte, read) {
                 (Some(limit), _) => due(TimeoutPhase::FirstByte, quiet_since(), limit, now),
                 (None, Some(limit)) => due(TimeoutPhase::Read, None, limit, now),
@@ -104,6 +109,7 @@ mod tests {
     use socket_transport::Clock;
 
     use super::*;
+    use crate::EarlyData;
     use crate::ResponseHead;
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -152,11 +158,23 @@ mod tests {
     }
 
     #[test]
+    fn a_body_that_the_application_has_not_given_is_not_owed_by_the_server() {
+        let limits = TimeLimits { first_byte: Some(3 * SECOND), ..TimeLimits::default() };
+        let (exchange, watch, start) = watched(limits);
+        exchange.timings().request_start(start);
+        exchange.set_body_waits(true);
+        assert_eq!(watch.look(start + 9 * SECOND), Some(start + 12 * SECOND));
+        exchange.set_body_waits(false);
+        assert_eq!(watch.look(start + 11 * SECOND), Some(start + 12 * SECOND));
+        assert_eq!(watch.look(start + 12 * SECOND), None);
+    }
+
+    #[test]
     fn silence_counts_from_the_last_byte_and_not_while_the_consumer_is_slow() {
         let limits = TimeLimits { read: Some(3 * SECOND), ..TimeLimits::default() };
         let (exchange, watch, start) = watched(limits);
         exchange.timings().response_start(start);
-        exchange.deliver_head(head());
+        exchange.deliver_head(head(), EarlyData::NotTried);
         exchange.write(Bytes::from_static(b"abc"));
         assert_eq!(watch.look(start + 9 * SECOND), Some(start + 12 * SECOND), "it is not read");
         exchange.wait_read(10).unwrap();
@@ -170,7 +188,7 @@ mod tests {
         let deadline = Clock::system().now();
         let limits = TimeLimits { deadline: Some(deadline), ..TimeLimits::default() };
         let (exchange, watch, _) = watched(limits);
-        exchange.deliver_head(head());
+        exchange.deliver_head(head(), EarlyData::NotTried);
         exchange.write(Bytes::from_static(b"abc"));
         assert_eq!(watch.look(deadline), None);
         assert_eq!(exchange.wait_read(10), Ok(Some(Bytes::from_static(b"abc"))));
@@ -182,7 +200,7 @@ mod tests {
     fn what_is_complete_or_gone_is_not_ended_again() {
         let limits = TimeLimits { read: Some(SECOND), ..TimeLimits::default() };
         let (exchange, watch, start) = watched(limits);
-        exchange.deliver_head(head());
+        exchange.deliver_head(head(), EarlyData::NotTried);
         exchange.write(Bytes::from_static(b"abc"));
         exchange.finish(Ok(()));
         assert_eq!(watch.look(start + 9 * SECOND), None);

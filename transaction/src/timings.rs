@@ -22,6 +22,8 @@ pub struct ConnectTimings {
     pub domain_lookup_end: Option<Instant>,
     /// The first attempt to connect began.
     pub connect_start: Option<Instant>,
+    /// TCP is connected; absent with QUIC.
+    pub tcp_connect_end: Option<Instant>,
     /// The TLS handshake began: with QUIC, together with connecting.
     pub secure_connection_start: Option<Instant>,
     /// Requests can be sent.

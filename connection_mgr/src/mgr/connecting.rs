@@ -170,6 +170,8 @@ impl ConnectionMgr {
         with_transaction: bool,
     ) -> Result<(), NetError> {
         let connect_timeout = self.time_for_attempt(ctx, info);
+        let resumption_token = self.take_token(ctx, info);
+        let is_retry = self.entries.get(info).is_some_and(|entry| entry.pending.has_retry());
         let timings = self
             .entries
             .get_mut(info)
@@ -178,7 +180,8 @@ impl ConnectionMgr {
         let parts = &self.parts;
         let slot = self.connections.try_insert_with(|slot| {
             let key = ConnectionKey::new(slot);
-            let dial = Dial { key, info, peer, connect_timeout, timings };
+            let dial =
+                Dial { key, info, peer, connect_timeout, resumption_token, is_retry, timings };
             let connection: Box<dyn HttpConnection> = match (info.alpn, &parts.others) {
                 (Alpn::Http3, _) => Box::new(HttpConnectionUdp::init(ctx, parts, &dial)?),
                 (Alpn::Http11, Some(others)) => others.connect(ctx, &dial)?,

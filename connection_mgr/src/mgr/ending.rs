@@ -152,6 +152,9 @@ impl ConnectionMgr {
         for key in self.keys() {
             if let Some(mut registered) = self.connections.remove(key.slot()) {
                 registered.connection.shutdown(ctx, NetError::ShuttingDown);
+                // Nothing else is left to do for it.
+                let tokens = registered.connection.aftermath().tokens;
+                self.keep_tokens(ctx, &registered.info, tokens);
             }
         }
         self.watches.forget_ended(ctx);

@@ -86,6 +86,15 @@ impl Fixture {
         }
     }
 
+    /// One that goes on from an earlier connection, and can send early data.
+    pub(crate) fn zero_rtt() -> Self {
+        let mut fixture = Self::new();
+        fixture.script.zero_rtt();
+        fixture.session().resume(true);
+        assert_eq!(fixture.state(), SessionState::ZeroRtt);
+        fixture
+    }
+
     /// One whose handshake is done.
     pub(crate) fn connected() -> Self {
         let mut fixture = Self::new();

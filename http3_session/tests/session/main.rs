@@ -4,6 +4,7 @@
 #![cfg(test)]
 
 mod bodies;
+mod early_data;
 mod ends;
 mod fixture;
 mod last_words;

@@ -45,6 +45,7 @@ fn event() -> impl Strategy<Value = Http3Event> {
     prop_oneof![
         4 => Just(Http3Event::Connected),
         2 => Just(Http3Event::AuthenticationNeeded),
+        1 => Just(Http3Event::ZeroRttRejected),
         1 => Just(Http3Event::GoawayReceived),
         1 => Just(Http3Event::RequestsCreatable),
         2 => (stream(), any::<bool>()).prop_map(|(stream, fin)| head(stream, fin)),
@@ -145,7 +146,8 @@ impl Play {
         let snapshot = self.fixture.snapshot();
         let state = snapshot.state;
         // h1, c7: forward only. (The order of the states is that of their declaration.)
-        assert!(self.before <= state, "from {:?} to {state:?}", self.before);
+        let rejected = (self.before, state) == (SessionState::ZeroRtt, SessionState::Initializing);
+        assert!(self.before <= state || rejected, "from {:?} to {state:?}", self.before);
         let handle = state < SessionState::Closed;
         assert_eq!(snapshot.handle, handle, "h2, m1: exactly as long as it is not closed");
         assert_eq!(self.fixture.handles_dropped(), usize::from(!handle));
@@ -190,9 +192,12 @@ impl Play {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(600))]
     #[test]
-    fn h1_h2_h3_h15_c7_hold_whatever_happens_in_whatever_order(steps in steps()) {
-        let fixture = Fixture::new();
-        let before = SessionState::Initializing;
+    fn h1_h2_h3_h15_c7_hold_whatever_happens_in_whatever_order(
+        steps in steps(),
+        zero_rtt in any::<bool>(),
+    ) {
+        let fixture = if zero_rtt { Fixture::zero_rtt() } else { Fixture::new() };
+        let before = fixture.state();
         let mut play = Play { fixture, before, closes: 0, added: 0 };
         for step in steps {
             play.step(step);

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use necko::{CertificateProblem, NetError};
+use necko::{CertificateProblem, NetError, RedirectProblem};
 
 /// How the command ended. The number of each variant is the process's exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,9 +24,12 @@ pub(crate) enum ExitCode {
     BadResume = 36,
     Aborted = 42,
     Internal = 43,
+    TooManyRedirects = 47,
     SendError = 55,
     ReceiveError = 56,
     Certificate = 60,
+    BadContentEncoding = 61,
+    SendFailRewind = 65,
     CaCertFile = 77,
     PinnedKey = 90,
     Http3 = 95,
@@ -37,7 +40,7 @@ pub(crate) enum ExitCode {
 
 impl ExitCode {
     /// All of them, lowest first, in a few words.
-    pub(crate) const TABLE: [(Self, &'static str); 25] = [
+    pub(crate) const TABLE: [(Self, &'static str); 28] = [
         (Self::Success, "success"),
         (Self::UnsupportedProtocol, "the URL's protocol is not https"),
         (Self::FailedInit, "a mistake on the command line, or no start was possible"),
@@ -54,9 +57,15 @@ impl ExitCode {
         (Self::BadResume, "with -C: the file is shorter than the place to go on from"),
         (Self::Aborted, "given up by this program, or by --fail-early"),
         (Self::Internal, "a defect in this program"),
+        (Self::TooManyRedirects, "with -L: too many redirects"),
         (Self::SendError, "sending to the network failed"),
         (Self::ReceiveError, "the server reset, closed, or answered malformed"),
         (Self::Certificate, "the server's certificate is not acceptable"),
+        (
+            Self::BadContentEncoding,
+            "with --compressed: the body is not in the coding it should be in",
+        ),
+        (Self::SendFailRewind, "with -L: what was sent has to be sent again, and can't be"),
         (Self::CaCertFile, "the file of --cacert can't be used"),
         (Self::PinnedKey, "the server's key is none of --pinnedpubkey"),
         (Self::Http3, "an error of HTTP/3 or QPACK"),
@@ -83,6 +92,13 @@ impl ExitCode {
             NetError::ConnectionRefused { .. } | NetError::NoAddressAnswered { .. } => {
                 Self::CouldNotConnect
             }
+            NetError::Redirect { problem, .. } => match problem {
+                RedirectProblem::TooMany(_) => Self::TooManyRedirects,
+                RedirectProblem::Protocol => Self::UnsupportedProtocol,
+                RedirectProblem::Malformed => Self::MalformedUrl,
+                RedirectProblem::BodyGone => Self::SendFailRewind,
+            },
+            NetError::ContentEncoding(_) => Self::BadContentEncoding,
             NetError::PartialTransfer { .. } => Self::PartialTransfer,
             NetError::NetTimeout(_) => Self::Timeout,
             NetError::Tls { .. } | NetError::TlsProtocol(_) => Self::TlsHandshake,
@@ -148,6 +164,15 @@ mod tests {
         assert_eq!(code(partial), 18);
         assert_eq!(code(NetError::NetTimeout(TimeoutPhase::Connect)), 28);
         assert_eq!(code(NetError::NetTimeout(TimeoutPhase::Idle)), 28);
+        let limit = |phase| code(NetError::NetTimeout(phase));
+        assert_eq!(limit(TimeoutPhase::FirstByte), 28);
+        assert_eq!((limit(TimeoutPhase::Read), limit(TimeoutPhase::Whole)), (28, 28));
+        let redirect = |problem| code(NetError::Redirect { location: String::new(), problem });
+        assert_eq!(redirect(RedirectProblem::TooMany(50)), 47);
+        assert_eq!(redirect(RedirectProblem::Protocol), 1);
+        assert_eq!(redirect(RedirectProblem::Malformed), 3);
+        assert_eq!(redirect(RedirectProblem::BodyGone), 65);
+        assert_eq!(code(NetError::ContentEncoding(String::new())), 61);
         assert_eq!(code(NetError::Tls { alert: 40, by_peer: true }), 35);
         assert_eq!(code(NetError::NetReset { reason: String::new() }), 56);
         assert_eq!(code(NetError::NetInterrupt { code: ErrorCode::NO_ERROR }), 56);

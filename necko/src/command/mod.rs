@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   options, outputs, data, headers,      what the user        help       what --help adds
-//!   range, connecting                     wrote                exit_code  curl's numbers
+//!   range, connecting, following          wrote                exit_code  curl's numbers
 //!   run        one call, from its options to its exit code     report     errors and the closing line
 //!   pool       many transfers, one after the other or at once  record     what one transfer came to
 //!   transfer   one request and its response                    write_out  the same for scripts (-w)
@@ -11,13 +11,18 @@
 //!   temporary  under another name until then                   walks      the walk through the layers
 //!   resume, part  downloads that are gone on with (-C)         snapshot   what is alive, as JSON
 //!   rate_limit    transfers that take their time               signals    Ctrl-C, SIGTERM, SIGUSR1
-//!   wait       blocking, with a deadline, until a signal
+//!   wait       blocking, with a deadline, until a signal   heads    heads as text, -D
+//!   answer     the wait for a response, and its redirects
+//!   speed      transfers that are too slow
 //! ```
 
+mod answer;
 mod connecting;
 mod data;
 mod exit_code;
+mod following;
 mod headers;
+mod heads;
 mod help;
 mod options;
 mod output;
@@ -33,6 +38,7 @@ mod resume;
 mod run;
 mod signals;
 mod snapshot;
+mod speed;
 mod temporary;
 mod transfer;
 mod upload;

@@ -9,6 +9,7 @@ use necko::PinnedKeys;
 use super::{
     connecting::Connecting,
     data::Data,
+    following::Following,
     headers::HeaderOption,
     help,
     outputs::Outputs,
@@ -121,9 +122,8 @@ pub(crate) struct Fetch {
     #[command(flatten)]
     pub(crate) connecting: Connecting,
 
-    /// Give up a transfer after this long
-    #[arg(short, long, value_name = "SECONDS", value_parser = parse_max_time)]
-    pub(crate) max_time: Option<MaxTime>,
+    #[command(flatten)]
+    pub(crate) following: Following,
 
     /// Move at most RATE bytes per second, up or down: 200000, 100K, 1.5M; each transfer on its own.
     ///
@@ -199,7 +199,7 @@ impl Fetch {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct MaxTime(pub(crate) Option<Duration>);
 
-fn parse_max_time(text: &str) -> Result<MaxTime, String> {
+pub(super) fn parse_max_time(text: &str) -> Result<MaxTime, String> {
     let duration = seconds(text)?;
     Ok(MaxTime((!duration.is_zero()).then_some(duration)))
 }

@@ -51,6 +51,10 @@ fn mistakes_are_usage_errors_with_code_2() {
         &["--resolve", "nonsense", URL],
         &["--connect-to", "nonsense", URL],
         &["-4", "-6", URL],
+        &["-L", "--max-redirs", "1001", URL],
+        &["-L", "--max-redirs", "-1", URL],
+        &["--compressed", "-r", "0-1", URL],
+        &["--speed-time", "0", URL],
         &["--http1.1", "--http3-only", URL],
         &["-m", "soon", URL],
         &["-m", "-1", URL],
@@ -74,10 +78,10 @@ fn mistakes_are_usage_errors_with_code_2() {
 #[test]
 fn times_may_have_fractions_and_no_limit_is_zero() {
     let options = fetch(&["-m", "2.5", "--idle-timeout", "1", "--connect-timeout", "0.5", URL]);
-    assert_eq!(options.max_time, Some(MaxTime(Some(Duration::from_millis(2500)))));
+    assert_eq!(options.following.max_time, Some(MaxTime(Some(Duration::from_millis(2500)))));
     assert_eq!(options.connecting.connect_timeout, Some(Duration::from_millis(500)));
     assert_eq!(options.connecting.idle_timeout, Some(Duration::from_secs(1)));
-    assert_eq!(fetch(&["-m", "0", URL]).max_time, Some(MaxTime(None)));
+    assert_eq!(fetch(&["-m", "0", URL]).following.max_time, Some(MaxTime(None)));
 }
 
 #[test]

@@ -1,8 +1,14 @@
 //! What a transfer came to, for its closing line, the summary and `-w`.
 
-use std::{fmt, path::PathBuf, time::Duration};
+use std::{
+    fmt,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use http::{HeaderMap, Method, StatusCode, Version};
+use necko::Timings;
+use url::Url;
 
 use super::report::{Failure, Rate, seconds};
 
@@ -13,8 +19,9 @@ pub(crate) struct Record {
     pub(crate) number: usize,
     /// As on the command line.
     pub(crate) url: String,
-    /// As it was asked for.
+    /// As it was asked for, after all redirects.
     pub(crate) url_effective: String,
+    /// Of the last request.
     pub(crate) method: Method,
     /// None came.
     pub(crate) response: Option<ResponseRecord>,
@@ -25,8 +32,17 @@ pub(crate) struct Record {
     /// Body bytes that went out.
     pub(crate) uploaded: u64,
     pub(crate) time_total: Duration,
-    /// Connections that were made since the transfer before it ended, if that was asked for.
-    pub(crate) connections: Option<u64>,
+    /// When it began.
+    pub(crate) begun: Option<Instant>,
+    /// When what happened to its last request.
+    pub(crate) timings: Timings,
+    /// Redirects that were followed.
+    pub(crate) redirects: usize,
+    /// Connections that were made for it.
+    pub(crate) connections: u64,
+    /// Bytes of heads, as text: of its requests, and of their responses.
+    pub(crate) size_request: u64,
+    pub(crate) size_header: u64,
     pub(crate) failure: Option<Failure>,
 }
 
@@ -53,9 +69,27 @@ impl Record {
             downloaded: 0,
             uploaded: 0,
             time_total: Duration::ZERO,
-            connections: None,
+            begun: None,
+            timings: Timings::default(),
+            redirects: 0,
+            connections: 0,
+            size_request: 0,
+            size_header: 0,
             failure: None,
         }
+    }
+
+    /// How long after its beginning that was; nothing for what did not happen, or was there before.
+    pub(crate) fn until(&self, moment: Option<Instant>) -> Duration {
+        let since = |(moment, begun): (Instant, Instant)| moment.saturating_duration_since(begun);
+        moment.zip(self.begun).map_or(Duration::ZERO, since)
+    }
+
+    /// Where its response would have led, if it was a redirect that was not followed.
+    pub(crate) fn redirect_url(&self) -> Option<String> {
+        let redirect = self.response.as_ref()?.status.is_redirection();
+        let location = self.header("location").filter(|_| redirect)?;
+        Some(Url::parse(&self.url_effective).ok()?.join(location).ok()?.into())
     }
 
     /// The value of a response's field, where it is text.

@@ -3,7 +3,7 @@
 use std::{
     io::{self, IsTerminal as _},
     path::Path,
-    sync::{Arc, atomic::AtomicU64},
+    sync::Arc,
 };
 
 use bytes::Bytes;
@@ -11,6 +11,7 @@ use necko::{FixedAddresses, HttpHandler, NetError, Settings, Verification};
 
 use super::{
     exit_code::ExitCode,
+    heads::Dump,
     options::Fetch,
     pool::run_all,
     progress::Progress,
@@ -51,7 +52,7 @@ fn run(options: &Fetch) -> Result<ExitCode, Failure> {
         handler: Arc::clone(&handler),
         progress: Arc::new(progress(options, &transfers)),
         unfinished,
-        connections: AtomicU64::new(0),
+        dump: options.following.dump_header.as_deref().map(Dump::open).transpose()?,
     };
     let outcome = run_all(&transfers, &shared, &stop);
     let mut code = outcome.code();

@@ -1,12 +1,8 @@
 //! One transfer: a request, its response, and where the body goes.
 
 use std::{
-    io::Write as _,
     num::NonZeroU64,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
 };
 
 use bytes::Bytes;
@@ -15,15 +11,17 @@ use necko::{HttpHandler, Request, RequestBody, Response, ResponseBody};
 use url::Url;
 
 use super::{
+    answer::wait_for_response,
     exit_code::ExitCode,
     headers::HeaderOption,
+    heads::{self, Dump},
     options::Fetch,
     output::{Sink, Target, create_dirs},
     part::Part,
     progress::Progress,
     rate_limit::Pace,
-    record::{Record, ResponseRecord},
-    report::{Failure, complain, version_name},
+    record::Record,
+    report::{Failure, complain},
     resume::{Answer, Resume},
     temporary::Unfinished,
     upload::{Feeder, Source},
@@ -41,19 +39,13 @@ pub(crate) struct Shared<'a> {
     pub(crate) handler: Arc<HttpHandler>,
     pub(crate) progress: Arc<Progress>,
     pub(crate) unfinished: Arc<Unfinished>,
-    /// How many connections were in some record already.
-    pub(crate) connections: AtomicU64,
+    /// `-D`
+    pub(crate) dump: Option<Dump>,
 }
 
 impl Shared<'_> {
     fn limit_rate(&self) -> Option<NonZeroU64> {
         self.options.limit_rate.and_then(|limit| limit.0)
-    }
-
-    /// Connections that were made since this was asked before.
-    fn new_connections(&self) -> Option<u64> {
-        let made = self.handler.snapshot().ok()?.lifetime.connections;
-        Some(made.saturating_sub(self.connections.fetch_max(made, Ordering::Relaxed)))
     }
 }
 
@@ -88,18 +80,17 @@ impl Transfer {
     /// Sends the request and takes the whole response. When it fails, nothing that looks complete is left of
     /// a file.
     pub(crate) fn run(&self, shared: &Shared<'_>, waiter: &mut Waiter<'_>) -> Record {
-        waiter.begin(shared.options.max_time.and_then(|max_time| max_time.0));
+        let following = &shared.options.following;
+        waiter.begin(following.max_time.and_then(|max_time| max_time.0), following.speed_limit());
         let method = self.plan.as_ref().map_or(Method::GET, |plan| plan.method.clone());
         let mut record = Record::new(self.number, &self.url, method);
+        record.begun = Some(waiter.begun());
         record.failure = self.attempt(shared, waiter, &mut record).err();
         record.time_total = waiter.elapsed();
-        if let Some(write_out) = &shared.write_out {
-            if write_out.wants_connections() {
-                record.connections = shared.new_connections();
-            }
-            if let Err(failure) = shared.progress.aside(|| write_out.write(&record)) {
-                record.failure.get_or_insert(failure);
-            }
+        if let Some(write_out) = &shared.write_out
+            && let Err(failure) = shared.progress.aside(|| write_out.write(&record))
+        {
+            record.failure.get_or_insert(failure);
         }
         record
     }
@@ -118,15 +109,18 @@ impl Transfer {
         let (body, feeder) = plan.body(shared)?;
         let length = body.length();
         let request = request.body(body);
+        let head = request.head()?;
         if shared.options.verbose > 0 {
-            verbose::request(&request.head()?, shared.options.connecting.version());
+            verbose::request(&head, shared.options.connecting.version());
         }
+        record.size_request = heads::request_length(&head);
         let pending = shared.handler.fetch(request)?;
-        let start =
-            |feeder: Feeder| feeder.start(shared.limit_rate(), Arc::clone(&shared.progress));
+        let start = |feeder: Feeder| {
+            let moved = Arc::clone(waiter.moved());
+            feeder.start(shared.limit_rate(), Arc::clone(&shared.progress), moved)
+        };
         let sent = feeder.map(start).transpose()?;
-        let result = waiter.wait(pending).and_then(|response| {
-            let response = response?;
+        let result = wait_for_response(pending, shared, waiter, record).and_then(|response| {
             // What the library sends by itself is not counted on its way.
             record.uploaded = length.unwrap_or_default();
             answered(plan, resume, response, shared, waiter, record)
@@ -147,15 +141,6 @@ fn answered(
     waiter: &Waiter<'_>,
     record: &mut Record,
 ) -> Result<(), Failure> {
-    record.response = Some(ResponseRecord {
-        status: response.status(),
-        version: response.version(),
-        headers: response.headers().clone(),
-        time: waiter.elapsed(),
-    });
-    if shared.options.verbose > 0 {
-        verbose::response(&response_head(&response));
-    }
     take(plan, resume, response, shared, waiter, record)?;
     if let Target::File(path) = &plan.target {
         record.file = Some(path.clone());
@@ -174,17 +159,26 @@ fn take(
 ) -> Result<(), Failure> {
     let Some(mut sink) = plan.sink(resume, &response, shared)? else { return Ok(()) };
     if shared.options.include || shared.options.head {
-        sink.write(&response_head(&response))?;
+        for redirect in response.redirects() {
+            sink.write(&heads::of_redirect(redirect))?;
+        }
+        sink.write(&heads::of_response(&response))?;
     }
-    let length = body_length(&plan.method, response.status(), response.headers());
-    shared.progress.begin(length);
+    // How much an encoded body will be is not known.
+    let encoded = shared.options.following.compressed
+        && response.headers().contains_key(header::CONTENT_ENCODING);
+    let length = body_length(&record.method, response.status(), response.headers());
+    shared.progress.begin(length.filter(|_| !encoded));
     let mut pace = shared.limit_rate().map(|rate| Pace::new(rate, waiter.now()));
-    let mut body = response.into_body();
-    while let Some(chunk) = next_chunk(&mut body, &mut sink, waiter)? {
+    let (mut body, from_redirects) = (response.into_body(), record.downloaded);
+    loop {
+        let next = next_chunk(&mut body, &mut sink, waiter);
+        record.downloaded = from_redirects + body.received();
+        let Some(chunk) = next? else { break };
         let piece = pace.as_ref().map_or(chunk.len(), Pace::piece).max(1);
         for piece in chunk.chunks(piece) {
             sink.write(piece)?;
-            record.downloaded += piece.len() as u64;
+            waiter.moved().fetch_add(piece.len() as u64, Ordering::Relaxed);
             shared.progress.add(piece.len() as u64);
             if let Some(pace) = &mut pace {
                 sink.flush()?;
@@ -206,7 +200,7 @@ impl Plan {
 
     fn request(&self, options: &Fetch, resume: Option<&Resume>) -> Result<Request, Failure> {
         let request = Request::new(self.method.clone(), self.url.as_str())?;
-        let mut request = options.connecting.apply(request);
+        let mut request = options.following.apply(options.connecting.apply(request));
         for header in &options.headers {
             request = match header {
                 HeaderOption::Add(name, value) => request.header(name.as_str(), value)?,
@@ -229,8 +223,14 @@ impl Plan {
     /// The request's body, and what fills it.
     fn body(&self, shared: &Shared<'_>) -> Result<(RequestBody, Option<Feeder>), Failure> {
         let Some(source) = &self.upload else { return Ok((shared.data.clone().into(), None)) };
-        let limited = shared.limit_rate().is_some();
-        source.open(limited || shared.write_out.is_some() || shared.progress.is_visible())
+        // What is counted can't be sent again, as a redirect may demand; what need not be, is not then.
+        let following = &shared.options.following;
+        let counted = shared.write_out.is_some() || shared.progress.is_visible();
+        source.open(
+            shared.limit_rate().is_some()
+                || following.speed_limit().is_some()
+                || counted && !following.follows(),
+        )
     }
 
     /// Opens the output. `None` if there is nothing to write: the file is there, complete.
@@ -316,21 +316,6 @@ fn body_length(method: &Method, status: StatusCode, headers: &HeaderMap) -> Opti
         return Some(0);
     }
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
-}
-
-/// The head as HTTP/1.1 would write it, the way curl shows it.
-fn response_head(response: &Response) -> Vec<u8> {
-    let mut text = Vec::new();
-    let status = response.status().as_u16();
-    // Writing to memory can't fail.
-    let _ = write!(text, "{} {status} \r\n", version_name(response.version()));
-    for (name, value) in response.headers() {
-        let _ = write!(text, "{name}: ");
-        text.extend_from_slice(value.as_bytes());
-        text.extend_from_slice(b"\r\n");
-    }
-    text.extend_from_slice(b"\r\n");
-    text
 }
 
 #[cfg(test)]

@@ -154,11 +154,12 @@ impl Feeder {
         self,
         rate: Option<NonZeroU64>,
         progress: Arc<Progress>,
+        moved: Arc<AtomicU64>,
     ) -> Result<Arc<Sent>, Failure> {
         let sent = Arc::<Sent>::default();
         let of_thread = Arc::clone(&sent);
         progress.begin(self.length);
-        let feed = move || self.feed(rate, &progress, &of_thread);
+        let feed = move || self.feed(rate, &progress, &of_thread, &moved);
         thread::Builder::new().name("Upload".into()).spawn(feed).map_err(|error| {
             let message = format!("no thread for the upload: {error}");
             Failure::new(ExitCode::FailedInit, message)
@@ -167,7 +168,13 @@ impl Feeder {
     }
 
     /// When it fails, the writer is dropped unfinished: the server never takes a part for the whole.
-    fn feed(mut self, rate: Option<NonZeroU64>, progress: &Progress, sent: &Sent) {
+    fn feed(
+        mut self,
+        rate: Option<NonZeroU64>,
+        progress: &Progress,
+        sent: &Sent,
+        moved: &AtomicU64,
+    ) {
         let clock = Clock::system();
         let mut pace = rate.map(|rate| Pace::new(rate, clock.now()));
         let mut buffer = vec![0; pace.as_ref().map_or(PIECE, Pace::piece).max(1)];
@@ -186,6 +193,7 @@ impl Feeder {
                 return;
             }
             sent.bytes.fetch_add(length as u64, Ordering::Relaxed);
+            moved.fetch_add(length as u64, Ordering::Relaxed);
             progress.add(length as u64);
             if let Some(pace) = &mut pace {
                 park_until(&clock, pace.pass(length, clock.now()));

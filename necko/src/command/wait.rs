@@ -4,10 +4,11 @@
 //! thread, the deadline or a signal wakes it.
 
 use std::{
+    cell::RefCell,
     pin::pin,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::{Context, Poll, Wake, Waker},
     thread::{self, Thread},
@@ -17,7 +18,11 @@ use std::{
 use parking_lot::Mutex;
 use socket_transport::Clock;
 
-use super::{exit_code::ExitCode, report::Failure};
+use super::{
+    exit_code::ExitCode,
+    report::Failure,
+    speed::{SpeedGuard, SpeedLimit},
+};
 
 /// The wish to end early, shared by everything that waits.
 #[derive(Debug, Default)]
@@ -79,7 +84,21 @@ pub(crate) struct Waiter<'a> {
     clock: Clock,
     begun: Instant,
     limit: Option<Limit>,
+    speed: RefCell<Speed>,
+    /// Bytes of the transfer that moved, down or up.
+    moved: Arc<AtomicU64>,
 }
+
+/// Whether the transfer's speed is looked at.
+enum Speed {
+    Whatever,
+    /// As soon as its request has left.
+    Later(SpeedLimit),
+    Guarded(SpeedGuard),
+}
+
+/// How often it is looked whether the request has left, while that matters.
+const UNTIL_REQUEST: Duration = Duration::from_millis(200);
 
 #[derive(Clone, Copy)]
 struct Limit {
@@ -94,7 +113,18 @@ impl<'a> Waiter<'a> {
         let waker = Waker::from(Arc::new(Unpark(thread::current())));
         let clock = Clock::system();
         let begun = clock.now();
-        Self { stop, waker, clock, begun, limit: None }
+        let (speed, moved) = (RefCell::new(Speed::Whatever), Arc::default());
+        Self { stop, waker, clock, begun, limit: None, speed, moved }
+    }
+
+    /// When the transfer began.
+    pub(crate) fn begun(&self) -> Instant {
+        self.begun
+    }
+
+    /// What counts the bytes that move.
+    pub(crate) fn moved(&self) -> &Arc<AtomicU64> {
+        &self.moved
     }
 
     /// The time of this moment.
@@ -107,14 +137,30 @@ impl<'a> Waiter<'a> {
         self.now().saturating_duration_since(self.begun)
     }
 
-    /// A transfer begins. From now on, waits end after `max_time`.
-    pub(crate) fn begin(&mut self, max_time: Option<Duration>) {
+    /// A transfer begins. From now on, waits end after `max_time`, and when the transfer is too slow after
+    /// its request has left.
+    pub(crate) fn begin(&mut self, max_time: Option<Duration>, speed: Option<SpeedLimit>) {
         self.begun = self.clock.now();
+        self.moved = Arc::default();
+        *self.speed.get_mut() = speed.map_or(Speed::Whatever, Speed::Later);
         let limit = |max_time| {
             let deadline = self.clock.now().checked_add(max_time)?;
             Some(Limit { deadline, max_time })
         };
         self.limit = max_time.and_then(limit);
+    }
+
+    /// Whether the transfer waits for its request to leave, to be looked at from then on.
+    pub(crate) fn awaits_request(&self) -> bool {
+        matches!(*self.speed.borrow(), Speed::Later(_))
+    }
+
+    /// The request has left.
+    pub(crate) fn request_has_left(&self) {
+        let mut speed = self.speed.borrow_mut();
+        if let Speed::Later(limit) = *speed {
+            *speed = Speed::Guarded(SpeedGuard::new(limit));
+        }
     }
 
     /// Whether to go on.
@@ -163,13 +209,25 @@ impl<'a> Waiter<'a> {
         if let Some(failure) = self.stop.failure() {
             return Err(failure);
         }
-        let Some(Limit { deadline, max_time }) = self.limit else { return Ok(None) };
+        let look = self.look_at_speed()?;
+        let Some(Limit { deadline, max_time }) = self.limit else { return Ok(look) };
         let remaining = deadline.saturating_duration_since(self.clock.now());
         if remaining.is_zero() {
             let message = format!("the transfer took longer than --max-time ({max_time:?})");
             return Err(Failure::new(ExitCode::Timeout, message));
         }
-        Ok(Some(remaining))
+        Ok(Some(look.map_or(remaining, |look| look.min(remaining))))
+    }
+
+    /// Answers when to look again.
+    fn look_at_speed(&self) -> Result<Option<Duration>, Failure> {
+        match &mut *self.speed.borrow_mut() {
+            Speed::Whatever => Ok(None),
+            Speed::Later(_) => Ok(Some(UNTIL_REQUEST)),
+            Speed::Guarded(guard) => {
+                guard.look(self.clock.now(), self.moved.load(Ordering::Relaxed)).map(Some)
+            }
+        }
     }
 }
 
@@ -206,11 +264,11 @@ mod tests {
     fn max_time_ends_the_wait_with_28() {
         let stop = Stop::default();
         let mut waiter = Waiter::new(&stop);
-        waiter.begin(Some(Duration::from_millis(5)));
+        waiter.begin(Some(Duration::from_millis(5)), None);
         let failure = waiter.wait(pending::<()>()).unwrap_err();
         assert_eq!(failure.code, ExitCode::Timeout);
         assert!(failure.to_string().contains("--max-time (5ms)"), "{failure}");
-        waiter.begin(None);
+        waiter.begin(None, None);
         assert_eq!(waiter.check(), Ok(()));
     }
 
@@ -221,9 +279,25 @@ mod tests {
         let due = waiter.now() + Duration::from_millis(5);
         assert_eq!(waiter.wait_until(due), Ok(()));
         assert!(waiter.now() >= due);
-        waiter.begin(Some(Duration::from_millis(5)));
+        waiter.begin(Some(Duration::from_millis(5)), None);
         let failure = waiter.wait_until(due + Duration::from_hours(1)).unwrap_err();
         assert_eq!(failure.code, ExitCode::Timeout);
+    }
+
+    #[test]
+    fn a_transfer_that_does_not_move_ends_with_28_once_its_request_has_left() {
+        let stop = Stop::default();
+        let mut waiter = Waiter::new(&stop);
+        let time = Duration::from_millis(20);
+        waiter.begin(None, Some(SpeedLimit { bytes: 1, time }));
+        assert!(waiter.awaits_request());
+        let due = waiter.now() + 2 * time;
+        assert_eq!(waiter.wait_until(due), Ok(()), "connecting does not count");
+        waiter.request_has_left();
+        assert!(!waiter.awaits_request());
+        let failure = waiter.wait(pending::<()>()).unwrap_err();
+        assert_eq!(failure.code, ExitCode::Timeout);
+        assert!(failure.to_string().contains("--speed-limit"), "{failure}");
     }
 
     #[test]

@@ -33,7 +33,9 @@ fn place(step: &str) -> Place {
         | "process_pending_queue" => ("connection_mgr", 1, None),
         "recv_data" => ("http3_session", 2, Some("posted: receive")),
         "send_data" => ("http3_session", 2, Some("posted: send")),
-        "session_connected" | "session_close" | "session_closed" => ("http3_session", 2, None),
+        "zero_rtt_rejected" | "session_connected" | "session_close" | "session_closed" => {
+            ("http3_session", 2, None)
+        }
         "write_segments" | "read_segments" => ("streams", 4, None),
         _ => ("http3_session", 3, None),
     };

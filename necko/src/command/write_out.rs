@@ -3,6 +3,7 @@
 use std::{
     fs,
     io::{self, Read as _, Write as _},
+    net::SocketAddr,
     str::FromStr,
     time::Duration,
 };
@@ -46,14 +47,28 @@ enum Variable {
     FilenameEffective,
     HttpCode,
     HttpVersion,
+    LocalIp,
+    LocalPort,
     Method,
     NumConnects,
     NumHeaders,
+    NumRedirects,
+    RedirectUrl,
+    RemoteIp,
+    RemotePort,
     Scheme,
     SizeDownload,
+    SizeHeader,
+    SizeRequest,
     SizeUpload,
     SpeedDownload,
     SpeedUpload,
+    SslVerifyResult,
+    TimeAppConnect,
+    TimeConnect,
+    TimeNameLookup,
+    TimePreTransfer,
+    TimeRedirect,
     TimeStartTransfer,
     TimeTotal,
     Url,
@@ -61,22 +76,36 @@ enum Variable {
     UrlNumber,
 }
 
-const VARIABLES: [(&str, Variable); 20] = [
+const VARIABLES: [(&str, Variable); 34] = [
     ("content_type", Variable::ContentType),
     ("errormsg", Variable::ErrorMessage),
     ("exitcode", Variable::ExitCode),
     ("filename_effective", Variable::FilenameEffective),
     ("http_code", Variable::HttpCode),
     ("http_version", Variable::HttpVersion),
+    ("local_ip", Variable::LocalIp),
+    ("local_port", Variable::LocalPort),
     ("method", Variable::Method),
     ("num_connects", Variable::NumConnects),
     ("num_headers", Variable::NumHeaders),
+    ("num_redirects", Variable::NumRedirects),
+    ("redirect_url", Variable::RedirectUrl),
+    ("remote_ip", Variable::RemoteIp),
+    ("remote_port", Variable::RemotePort),
     ("response_code", Variable::HttpCode),
     ("scheme", Variable::Scheme),
     ("size_download", Variable::SizeDownload),
+    ("size_header", Variable::SizeHeader),
+    ("size_request", Variable::SizeRequest),
     ("size_upload", Variable::SizeUpload),
     ("speed_download", Variable::SpeedDownload),
     ("speed_upload", Variable::SpeedUpload),
+    ("ssl_verify_result", Variable::SslVerifyResult),
+    ("time_appconnect", Variable::TimeAppConnect),
+    ("time_connect", Variable::TimeConnect),
+    ("time_namelookup", Variable::TimeNameLookup),
+    ("time_pretransfer", Variable::TimePreTransfer),
+    ("time_redirect", Variable::TimeRedirect),
     ("time_starttransfer", Variable::TimeStartTransfer),
     ("time_total", Variable::TimeTotal),
     ("url", Variable::Url),
@@ -121,13 +150,29 @@ impl Variable {
                 None => "0",
             })),
             Self::Method => text(Some(record.method.as_str())),
-            Self::NumConnects => record.connections.map_or(Value::None, Value::Number),
+            Self::LocalIp => text(record.timings.local.and_then(known_ip).as_deref()),
+            Self::LocalPort => port(record.timings.local),
+            Self::NumConnects => Value::Number(record.connections),
             Self::NumHeaders => number(response.map_or(0, |response| response.headers.len())),
+            Self::NumRedirects => number(record.redirects),
+            Self::RedirectUrl => text(record.redirect_url().as_deref()),
+            Self::RemoteIp => text(record.timings.remote.and_then(known_ip).as_deref()),
+            Self::RemotePort => port(record.timings.remote),
             Self::Scheme => text(record.url_effective.split_once("://").map(|(scheme, _)| scheme)),
             Self::SizeDownload => Value::Number(record.downloaded),
+            Self::SizeHeader => Value::Number(record.size_header),
+            Self::SizeRequest => Value::Number(record.size_request),
             Self::SizeUpload => Value::Number(record.uploaded),
             Self::SpeedDownload => Value::Number(speed(record.downloaded, record)),
             Self::SpeedUpload => Value::Number(speed(record.uploaded, record)),
+            Self::SslVerifyResult => {
+                Value::Number(u64::from(exit_code(record) == ExitCode::Certificate))
+            }
+            Self::TimeAppConnect
+            | Self::TimeConnect
+            | Self::TimeNameLookup
+            | Self::TimePreTransfer
+            | Self::TimeRedirect => Value::Time(self.time(record)),
             Self::TimeStartTransfer => {
                 Value::Time(response.map_or(Duration::ZERO, |response| response.time))
             }
@@ -137,6 +182,31 @@ impl Variable {
             Self::UrlNumber => number(record.number),
         }
     }
+}
+
+impl Variable {
+    /// A moment, counted from the beginning of the transfer; 0 for what was there before.
+    fn time(self, record: &Record) -> Duration {
+        let timings = &record.timings;
+        record.until(match self {
+            Self::TimeNameLookup => timings.connect.domain_lookup_end,
+            // With QUIC, both are one.
+            Self::TimeConnect => timings.connect.tcp_connect_end.or(timings.connect.connect_end),
+            Self::TimeAppConnect => timings.connect.connect_end,
+            Self::TimePreTransfer => timings.request_start,
+            Self::TimeRedirect => timings.queued.filter(|_| record.redirects > 0),
+            _ => None,
+        })
+    }
+}
+
+/// Not the one that stands for all.
+fn known_ip(address: SocketAddr) -> Option<String> {
+    (!address.ip().is_unspecified()).then(|| address.ip().to_string())
+}
+
+fn port(address: Option<SocketAddr>) -> Value {
+    address.map_or(Value::None, |address| Value::Number(address.port().into()))
 }
 
 fn exit_code(record: &Record) -> ExitCode {
@@ -215,13 +285,6 @@ impl WriteOut {
         pieces.push(Piece::Text(text));
         pieces.retain(|piece| *piece != Piece::Text(String::new()));
         Self(pieces)
-    }
-
-    /// Whether the number of connections is asked for, which takes asking the socket thread.
-    pub(crate) fn wants_connections(&self) -> bool {
-        let wants =
-            |piece: &Piece| matches!(piece, Piece::Json | Piece::Variable(Variable::NumConnects));
-        self.0.iter().any(wants)
     }
 
     /// Tells of a transfer, in one write to each stream.

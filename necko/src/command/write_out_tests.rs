@@ -18,7 +18,7 @@ fn record() -> Record {
     record.file = Some("dir/a \"b\"".into());
     (record.downloaded, record.uploaded) = (1000, 3000);
     record.time_total = Duration::from_secs(2);
-    record.connections = Some(1);
+    record.connections = 1;
     record
 }
 
@@ -73,7 +73,8 @@ fn a_transfer_that_failed_has_no_status_but_a_reason() {
     assert_eq!((&json["http_code"], &json["exitcode"]), (&0.into(), &3.into()));
     assert_eq!(json["errormsg"], "not a \"URL\"\n");
     assert_eq!(json["filename_effective"], Json::Null);
-    assert_eq!((&json["scheme"], &json["num_connects"]), (&Json::Null, &Json::Null));
+    assert_eq!((&json["scheme"], &json["num_connects"]), (&Json::Null, &0.into()));
+    assert_eq!((&json["remote_ip"], &json["time_connect"]), (&Json::Null, &0.0.into()));
 }
 
 #[test]
@@ -88,8 +89,38 @@ fn the_format_may_be_in_a_file() {
 }
 
 #[test]
-fn connections_are_counted_only_for_those_who_ask() {
-    for (format, wants) in [("%{json}", true), ("%{num_connects}", true), ("%{url}", false)] {
-        assert_eq!(WriteOut::parse(format).wants_connections(), wants, "{format}");
-    }
+fn moments_count_from_the_beginning_and_are_0_where_there_was_none() {
+    let mut record = record();
+    let begun = socket_transport::Clock::system().now();
+    let at = |millis| Some(begun + Duration::from_millis(millis));
+    record.begun = Some(begun);
+    record.timings.connect.domain_lookup_end = at(5);
+    record.timings.connect.connect_end = at(20);
+    record.timings.queued = at(1);
+    record.timings.request_start = at(21);
+    let of = |format: &str, record: &Record| shown(format, record).0;
+    let connect = "%{time_namelookup} %{time_connect} %{time_appconnect} %{time_pretransfer}";
+    assert_eq!(of(connect, &record), "0.005000 0.020000 0.020000 0.021000");
+    record.timings.connect.tcp_connect_end = at(10);
+    assert_eq!(of("%{time_connect} %{time_redirect}", &record), "0.010000 0.000000");
+    record.redirects = 2;
+    assert_eq!(of("%{time_redirect} %{num_redirects}", &record), "0.001000 2");
+}
+
+#[test]
+fn ends_of_connections_and_where_a_redirect_would_lead() {
+    let mut record = record();
+    record.timings.local = Some(([0, 0, 0, 0], 1234).into());
+    record.timings.remote = Some(([127, 0, 0, 1], 443).into());
+    let of = |format: &str, record: &Record| shown(format, record).0;
+    let ends = "%{local_ip}|%{local_port} %{remote_ip}|%{remote_port}";
+    assert_eq!(of(ends, &record), "|1234 127.0.0.1|443");
+    let response = record.response.as_mut().unwrap();
+    response.headers.insert("location", "../x?y".parse().unwrap());
+    assert_eq!(of("%{redirect_url}.", &record), ".", "a 201 leads nowhere");
+    record.response.as_mut().unwrap().status = StatusCode::FOUND;
+    assert_eq!(of("%{redirect_url}", &record), "https://example.org/x?y");
+    assert_eq!(of("%{ssl_verify_result}", &record), "0");
+    record.failure = Some(Failure::new(ExitCode::Certificate, ""));
+    assert_eq!(of("%{ssl_verify_result}", &record), "1");
 }

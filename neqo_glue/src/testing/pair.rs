@@ -53,6 +53,8 @@ pub(crate) fn parameters(settings: Http3Settings) -> ConnectParameters {
         // A socket that isn't bound to an address: what the packets say differs from it.
         local: "0.0.0.0:50000".parse().unwrap(),
         remote: server_address(),
+        resumption_token: None,
+        is_retry: false,
         settings,
     }
 }

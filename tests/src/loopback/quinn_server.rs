@@ -16,6 +16,7 @@ use tokio::{runtime, sync::oneshot};
 
 use super::{
     certificates::{Identity, TestCa},
+    quinn_answers::ChosenAnswer,
     quinn_ranges::Resource,
     quinn_service::{ServerEvent, Service},
     time::DEADLINE,
@@ -140,6 +141,11 @@ impl QuinnServer {
     /// Sends GOAWAY on every connection: after so many more requests it takes none.
     pub fn go_away(&self, more: usize) {
         self.service.go_away(more);
+    }
+
+    /// What `/answer` is from now on.
+    pub fn choose_answer(&self, answer: ChosenAnswer) {
+        self.service.choose_answer(answer);
     }
 
     /// What `/range/N` is from now on.

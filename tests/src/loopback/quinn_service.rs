@@ -16,7 +16,11 @@ use quinn::ConnectionError;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{Semaphore, watch};
 
-use super::{pattern, quinn_ranges::Resource};
+use super::{
+    pattern,
+    quinn_answers::{ChosenAnswer, redirect},
+    quinn_ranges::Resource,
+};
 
 /// Something that the server saw.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +51,10 @@ pub enum ServerEvent {
 /// | `GET /reset/N` | 200 and N bytes of more, then a reset with `H3_INTERNAL_ERROR`, once it is [released] |
 /// | `GET /short/N` | 200 and N bytes of more, then the end of the stream |
 /// | `GET /range/N` | N bytes of the [resource](Resource), or the range of them that was asked for |
+/// | any `/to/N/PATH`, `/to/N?URL` | status N with `Location`: that path, or the URL as it is |
+/// | any `/loop/N` | 302 to `/loop/N+1` |
+/// | any `/count/N` | 301 to `/count/N-1`; at 0 as `GET /headers` |
+/// | any `/answer` | what the [test chose](ChosenAnswer) |
 /// | `POST /echo` | the request's body |
 /// | `POST /post` | its length and its SHA-256 as text |
 /// | `PUT /refuse` | 413 at once, and no more of the body, please |
@@ -63,6 +71,7 @@ pub(crate) struct Service {
     /// A permit for each response that may break off.
     released: Semaphore,
     resource: Mutex<Resource>,
+    chosen: Mutex<ChosenAnswer>,
     /// After so many more requests, none.
     goaway: watch::Sender<usize>,
     closes_at_request: Option<usize>,
@@ -76,7 +85,8 @@ impl Service {
     pub(crate) fn new(events: mpsc::Sender<ServerEvent>, closes_at_request: Option<usize>) -> Self {
         let (together, goaway) = (watch::Sender::new(0), watch::Sender::new(0));
         let (released, resource) = (Semaphore::new(0), Mutex::default());
-        Self { events, together, released, resource, goaway, closes_at_request }
+        let chosen = Mutex::default();
+        Self { events, together, released, resource, chosen, goaway, closes_at_request }
     }
 
     /// Sends GOAWAY on every connection.
@@ -87,6 +97,18 @@ impl Service {
     /// What `/range/N` is from now on.
     pub(crate) fn set_resource(&self, resource: Resource) {
         *self.resource.lock().unwrap_or_else(PoisonError::into_inner) = resource;
+    }
+
+    /// What `/answer` is from now on.
+    pub(crate) fn choose_answer(&self, answer: ChosenAnswer) {
+        *self.chosen.lock().unwrap_or_else(PoisonError::into_inner) = answer;
+    }
+
+    async fn send_chosen(&self, stream: &mut Stream) -> Result<(), StreamError> {
+        let answer = self.chosen.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        stream.send_response(answer.head()).await?;
+        stream.send_data(answer.body).await?;
+        stream.finish().await
     }
 
     async fn send_range(
@@ -178,8 +200,19 @@ impl Service {
 
     async fn answer(&self, request: &Request<()>, stream: &mut Stream) -> Result<(), StreamError> {
         let path = request.uri().path();
+        if let Some((status, location)) = redirect(request.uri()) {
+            let text = b"elsewhere";
+            let head = Response::builder().status(status).header("location", location);
+            let head = head.header("content-length", text.len()).body(()).expect("a valid head");
+            stream.send_response(head).await?;
+            stream.send_data(Bytes::from_static(text)).await?;
+            return stream.finish().await;
+        }
         let number = |path: &str| path.rsplit('/').next().and_then(|text| text.parse().ok());
         match (request.method(), number(path)) {
+            (_, Some(0)) if path == "/count/0" => {
+                respond(stream, StatusCode::OK, describe(request).as_bytes()).await
+            }
             (&Method::GET, Some(count)) if path.starts_with("/together/") => {
                 self.together.send_modify(|waiting| *waiting += 1);
                 // The sender is ours: it can't be gone.
@@ -206,6 +239,7 @@ impl Service {
                 self.send_range(request, stream, length).await
             }
             (&Method::GET, Some(length)) => send_pattern(stream, length).await,
+            (_, None) if path == "/answer" => self.send_chosen(stream).await,
             (_, None) if path == "/hang" => pending().await,
             (&Method::GET, None) if path == "/headers" => {
                 respond(stream, StatusCode::OK, describe(request).as_bytes()).await

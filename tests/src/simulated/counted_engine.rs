@@ -4,7 +4,7 @@ use std::{cell::Cell, rc::Rc, time::Instant};
 
 use http3_session::{
     CertificateVerdict, ConnStats, ConnectParameters, EngineOutput, FetchError, Http3Conn,
-    Http3ConnFactory, Http3Event, StreamGone, StreamId,
+    Http3ConnFactory, Http3Event, ResumptionToken, StreamGone, StreamId,
 };
 use socket_transport::{ReceivedDatagrams, SendBatch};
 use transaction::{ErrorCode, NetError, Priority, RequestHead};
@@ -92,6 +92,14 @@ impl Http3Conn for CountedEngine {
 
     fn keep_alive(&mut self, stream: StreamId, priority: Priority) {
         self.inner.keep_alive(stream, priority);
+    }
+
+    fn is_zero_rtt(&self) -> bool {
+        self.inner.is_zero_rtt()
+    }
+
+    fn take_resumption_token(&mut self, now: Instant) -> Option<ResumptionToken> {
+        self.inner.take_resumption_token(now)
     }
 
     fn peer_certificates(&self) -> Vec<Vec<u8>> {

@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use transaction::{
-    Canceller, ClassOfService, ConnectionInfo, HttpTransaction, Isolation, NetError,
+    Canceller, ClassOfService, ConnectionInfo, EarlyData, HttpTransaction, Isolation, NetError,
     PendingResponse, Priority, RequestBody, RequestHead, ResponseBody, ResponseHead, SharedTimings,
     TimeLimits, Timings, TransactionId, Witness as PipeWitness,
 };
@@ -160,6 +160,7 @@ pub struct Fetch {
     path: String,
     stage: Stage,
     head: Option<ResponseHead>,
+    early_data: EarlyData,
     trailers: Option<HeaderMap>,
     arrived: Arrived,
     /// A piece that was taken from the pipe and is not read to its end.
@@ -194,7 +195,18 @@ impl Fetch {
     fn new(path: String, response: PendingResponse, arrived: Arrived) -> Self {
         let (timings, canceller) = (response.timings(), response.canceller());
         let (stage, rest) = (Stage::Waiting(response), Bytes::new());
-        Self { path, stage, head: None, trailers: None, arrived, rest, timings, canceller }
+        let early_data = EarlyData::NotTried;
+        Self {
+            path,
+            stage,
+            head: None,
+            early_data,
+            trailers: None,
+            arrived,
+            rest,
+            timings,
+            canceller,
+        }
     }
 
     /// A witness of its pipe, while no head was taken.
@@ -222,6 +234,7 @@ impl Fetch {
             match Pin::new(response).poll(&mut context) {
                 Poll::Pending => {}
                 Poll::Ready(Ok(response)) => {
+                    self.early_data = response.early_data();
                     let (head, body) = response.into_parts();
                     self.head = Some(head);
                     self.stage = Stage::Reading(body);
@@ -303,6 +316,11 @@ impl Fetch {
     /// Whether there was a head.
     pub fn has_head(&self) -> bool {
         self.head.is_some()
+    }
+
+    /// What became of it as early data, when the head was taken.
+    pub fn early_data(&self) -> EarlyData {
+        self.early_data
     }
 
     /// The status code.

@@ -20,7 +20,7 @@ use neqo_transport::{
 
 use super::{
     Endpoint, nss_db,
-    responses::{Answer, End, Plan, UPLOAD, misdirected, plan, received},
+    responses::{Answer, End, Plan, UPLOAD, misdirected, plan, received, too_early},
 };
 use crate::loopback::pattern::{self, Check};
 
@@ -54,6 +54,8 @@ pub struct Http3ServerPeer {
     pub closed: Vec<Http3State>,
     /// So many of the next requests are answered with 421: they were not meant for this server.
     pub misdirected: usize,
+    /// So many of the next requests are answered with 425: they are to come after the handshake.
+    pub too_early: usize,
     connections: Vec<ConnectionRef>,
     exchanges: Vec<Exchange>,
 }
@@ -91,6 +93,7 @@ impl Http3ServerPeer {
             priorities: Vec::new(),
             closed: Vec::new(),
             misdirected: 0,
+            too_early: 0,
             connections: Vec::new(),
             exchanges: Vec::new(),
         }
@@ -207,6 +210,10 @@ impl Http3ServerPeer {
             _ if self.misdirected > 0 => {
                 self.misdirected -= 1;
                 Plan::Now(misdirected())
+            }
+            _ if self.too_early > 0 => {
+                self.too_early -= 1;
+                Plan::Now(too_early())
             }
             Plan::AfterBody if fin => Plan::Now(received(0)),
             plan => plan,

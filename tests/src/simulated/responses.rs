@@ -101,6 +101,11 @@ pub(super) fn misdirected() -> Answer {
     Answer { head: head("421", Some(0)), ..Answer::default() }
 }
 
+/// The answer to a request that the server wants after the handshake.
+pub(super) fn too_early() -> Answer {
+    Answer { head: head("425", Some(0)), ..Answer::default() }
+}
+
 /// The answer to a request with a body.
 pub(super) fn received(length: u64) -> Answer {
     let mut head = head("200", Some(0));

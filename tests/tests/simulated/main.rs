@@ -24,6 +24,7 @@ mod option_texts;
 mod planted_leaks;
 mod racing;
 mod random;
+mod resuming;
 mod scripted_engine;
 mod slow_readers;
 mod stream_ends;

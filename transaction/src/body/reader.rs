@@ -50,6 +50,8 @@ enum Source {
     Bytes(Bytes),
     File(FileReader),
     Pipe(PipeReader),
+    /// Nobody wanted the rest, and it was let go of: it can't be sent a second time.
+    Gone,
 }
 
 impl BodyReader {
@@ -76,7 +78,7 @@ impl BodyReader {
     pub(crate) fn next(&mut self) -> Result<Next<'_>, NetError> {
         if self.piece.is_empty() {
             let piece = match &mut self.source {
-                Source::Empty | Source::Bytes(_) => Piece::End,
+                Source::Empty | Source::Bytes(_) | Source::Gone => Piece::End,
                 Source::File(file) => file.next()?,
                 Source::Pipe(pipe) => pipe.next()?,
             };
@@ -105,7 +107,7 @@ impl BodyReader {
     pub(crate) fn take_read(&mut self) -> Option<BodyRead> {
         match &mut self.source {
             Source::File(file) => file.take_read(),
-            Source::Empty | Source::Bytes(_) | Source::Pipe(_) => None,
+            Source::Empty | Source::Bytes(_) | Source::Pipe(_) | Source::Gone => None,
         }
     }
 
@@ -119,7 +121,13 @@ impl BodyReader {
         match &self.source {
             Source::Empty | Source::Bytes(_) | Source::File(_) => true,
             Source::Pipe(_) => self.sent == 0,
+            Source::Gone => false,
         }
+    }
+
+    /// Whether it can be rewound whatever was sent of it.
+    pub(crate) fn is_repeatable(&self) -> bool {
+        !matches!(self.source, Source::Pipe(_) | Source::Gone)
     }
 
     /// Goes back to the start. Only what [can be](Self::can_rewind) rewound.
@@ -131,7 +139,7 @@ impl BodyReader {
                 file.rewind();
             }
             // Nothing of a pipe was sent: what was taken from it is still in `piece`.
-            Source::Empty | Source::Pipe(_) => {}
+            Source::Empty | Source::Pipe(_) | Source::Gone => {}
         }
         self.sent = 0;
     }
@@ -141,14 +149,16 @@ impl BodyReader {
         if let Source::Pipe(pipe) = &mut self.source {
             pipe.close(why);
         }
-        self.source = Source::Empty;
+        if !matches!(self.source, Source::Empty) {
+            self.source = Source::Gone;
+        }
         self.piece = Bytes::new();
     }
 
     /// Bytes that wait to be sent.
     pub(crate) fn buffered(&self) -> usize {
         let ahead = match &self.source {
-            Source::Empty | Source::Bytes(_) => return 0,
+            Source::Empty | Source::Bytes(_) | Source::Gone => return 0,
             Source::File(file) => file.buffered(),
             Source::Pipe(pipe) => pipe.buffered(),
         };
