@@ -36,7 +36,7 @@ impl HttpHandler {
     /// The root certificates can't be read, the engine can't be initialised, or the system refuses a
     /// thread or its poll.
     pub fn new(settings: Settings) -> Result<Self, NetError> {
-        let verifier = settings.verification.verifier()?;
+        let verifier = settings.verifier()?;
         let routes = settings.routes.clone();
         let opened = settings.session_file.clone().map(SessionFile::open);
         let (session_file, mut tokens, problem) = opened.map_or_else(

@@ -58,4 +58,4 @@ pub use transaction::{
     RedirectProblem, RequestBody, RequestHead, ResponseHead, Route, SharedTimings, TabId,
     TimeoutPhase, Timings, Witness,
 };
-pub use verifier::{AcceptAnyCertificate, RootVerifier};
+pub use verifier::{AcceptAnyCertificate, CertificateHashes, PinnedKeys, RootVerifier};

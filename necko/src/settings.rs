@@ -9,7 +9,10 @@ use transaction::{EchConfigList, NetError};
 
 use crate::{
     routes::Routes,
-    verifier::{AcceptAnyCertificate, RootVerifier},
+    verifier::{
+        AcceptAnyCertificate, CertificateHashes, HashVerifier, PinnedKeys, PinningVerifier,
+        RootVerifier,
+    },
 };
 
 /// How servers prove who they are.
@@ -18,8 +21,12 @@ pub enum Verification {
     /// By the operating system's roots.
     #[default]
     PlatformRoots,
+    /// By the operating system's roots and the certificates of this PEM file.
+    PlatformRootsAnd(PathBuf),
     /// By the certificates of this PEM file alone.
     RootsFile(PathBuf),
+    /// By showing one of these certificates, whoever signed it, for whatever host and time.
+    Certificates(CertificateHashes),
     /// By whatever this says.
     Custom(Arc<dyn CertificateVerifier>),
     /// Not at all: anybody can pretend to be the server. For tests.
@@ -31,9 +38,11 @@ impl Verification {
     ///
     /// # Errors
     /// The file can't be read or holds no certificate.
-    pub(crate) fn verifier(&self) -> Result<Arc<dyn CertificateVerifier>, NetError> {
+    fn verifier(&self) -> Result<Arc<dyn CertificateVerifier>, NetError> {
         Ok(match self {
             Self::PlatformRoots => Arc::new(RootVerifier::platform()),
+            Self::PlatformRootsAnd(path) => Arc::new(RootVerifier::platform_and_pem_file(path)?),
+            Self::Certificates(hashes) => Arc::new(HashVerifier(hashes.clone())),
             Self::RootsFile(path) => Arc::new(RootVerifier::from_pem_file(path)?),
             Self::Custom(verifier) => Arc::clone(verifier),
             Self::DangerAcceptAny => Arc::new(AcceptAnyCertificate),
@@ -46,6 +55,8 @@ impl Verification {
 pub struct Settings {
     /// How servers prove who they are.
     pub verification: Verification,
+    /// Keys of which each server must have one besides; also when anybody else would be accepted.
+    pub pinned_keys: Option<PinnedKeys>,
     /// How names become addresses.
     pub resolver: Arc<dyn Resolve>,
     /// Where to connect instead of to the hosts of URLs.
@@ -72,6 +83,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             verification: Verification::default(),
+            pinned_keys: None,
             resolver: Arc::new(SystemResolver),
             routes: Routes::default(),
             ech_configs: BTreeMap::new(),
@@ -81,5 +93,19 @@ impl Default for Settings {
             max_submissions: 4096,
             max_sockets: Limits::default().max_sockets,
         }
+    }
+}
+
+impl Settings {
+    /// What decides whether a server is who it says.
+    ///
+    /// # Errors
+    /// A file can't be read or holds no certificate.
+    pub(crate) fn verifier(&self) -> Result<Arc<dyn CertificateVerifier>, NetError> {
+        let inner = self.verification.verifier()?;
+        Ok(match &self.pinned_keys {
+            Some(keys) => Arc::new(PinningVerifier { inner, keys: keys.clone() }),
+            None => inner,
+        })
     }
 }

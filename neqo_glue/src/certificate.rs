@@ -21,8 +21,11 @@ pub(crate) fn authentication_status(verdict: CertificateVerdict) -> Authenticati
         Err(CertificateProblem::Revoked) => AuthenticationStatus::CertRevoked,
         // certificate_unknown (46), for what has no name. (NSS's `CertUntrusted` would be
         // access_denied, and its `Unknown` unsupported_certificate.)
-        Err(CertificateProblem::Missing | CertificateProblem::Invalid) => {
-            AuthenticationStatus::CertKeyUsage
-        }
+        Err(
+            CertificateProblem::Missing
+            | CertificateProblem::WrongKey
+            | CertificateProblem::UnknownHash
+            | CertificateProblem::Invalid,
+        ) => AuthenticationStatus::CertKeyUsage,
     }
 }

@@ -1,178 +1,196 @@
-//! [`RustlsConn`]: rustls' client behind the connection's trait.
+//! One client connection.
 
 use std::{
-    fmt,
-    io::{self, ErrorKind, Read as _, Write as _},
+    io::{self, Read as _, Write as _},
     sync::Arc,
 };
 
-use http1_session::{PlainRead, TlsConn, TlsConnFactory, TlsParameters, TlsState};
-use rustls::{ClientConfig, ClientConnection, HandshakeKind, client::Resumption, crypto::ring};
-use rustls_pki_types::ServerName;
-use transaction::{CertificateProblem, ConnectionInfo, NetError};
+use http1_session::{PlainRead, TlsConn, TlsState};
+use rustls::{ClientConnection, HandshakeKind, InvalidMessage, IoState};
+use transaction::{Alpn, CertificateProblem, NetError};
 
-use crate::{
-    sessions::{Sessions, SessionsOfConnection},
-    signatures::SignaturesAlone,
-};
+use crate::sessions::ConnectionSessions;
 
-/// The only protocol that is spoken over it.
-const ALPN: &[u8] = b"http/1.1";
+/// Output that waits to be sent: as much as one write to a socket takes.
+const OUTPUT_LIMIT: usize = 64 * 1024;
 
-/// How much waits to be sent, encrypted.
-const SEND_BUFFER: usize = 64 * 1024;
+/// Decrypted bytes that may wait while more is taken from the network. rustls has a lower limit of its own.
+const PLAINTEXT_LIMIT: usize = 64 * 1024;
 
-/// Makes [`RustlsConn`]s, which share the sessions that may be resumed.
-pub struct RustlsConnFactory {
-    config: ClientConfig,
-    sessions: Arc<Sessions>,
-    /// What is demanded of certificates: sessions made under another policy are not resumed.
-    policy: String,
-}
+/// What a server hears of that speaks something else on the port.
+const NO_TLS: &str = "what it sent is no TLS; perhaps it speaks something else on this port";
 
-impl RustlsConnFactory {
-    /// For connections whose certificates are verified under this policy (see
-    /// [`CertificateVerifier::policy`](transaction::CertificateVerifier::policy)).
-    ///
-    /// # Errors
-    /// rustls offers no TLS version: a build without any.
-    pub fn new(policy: String) -> Result<Self, NetError> {
-        let provider = Arc::new(ring::default_provider());
-        let verifier = Arc::new(SignaturesAlone(Arc::clone(&provider)));
-        let mut config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|_| NetError::Internal("rustls offers no version of TLS"))?
-            .dangerous()
-            .with_custom_certificate_verifier(verifier)
-            .with_no_client_auth();
-        config.alpn_protocols = vec![ALPN.to_vec()];
-        Ok(Self { config, sessions: Arc::default(), policy })
-    }
-
-    /// Whom a session belongs to.
-    fn session_key(&self, info: &ConnectionInfo) -> String {
-        format!("{info}\n{}", self.policy)
-    }
-}
-
-impl TlsConnFactory for RustlsConnFactory {
-    fn connect(&self, parameters: &TlsParameters) -> Result<Box<dyn TlsConn>, NetError> {
-        let host = parameters.info.host();
-        // Without the root's dot (RFC 6066 §3).
-        let name = ServerName::try_from(host.strip_suffix('.').unwrap_or(host).to_owned())
-            .map_err(|_| NetError::InvalidUrl(format!("{host:?} is not a host name")))?;
-        let key = self.session_key(&parameters.info);
-        let sessions = Arc::new(SessionsOfConnection::new(&self.sessions, key));
-        let mut config = self.config.clone();
-        config.resumption = Resumption::store(Arc::clone(&sessions) as _);
-        let mut conn =
-            ClientConnection::new(Arc::new(config), name).map_err(|error| net_error(&error))?;
-        conn.set_buffer_limit(Some(SEND_BUFFER));
-        Ok(Box::new(RustlsConn { conn, sessions, state: TlsState::Handshaking, unread: 0 }))
-    }
-}
-
-/// One client connection on rustls. Without sockets and without a clock but rustls' own, for the age of sessions.
+/// A connection of rustls behind [`TlsConn`]. Lives on the socket thread.
+///
+/// ```text
+///   Handshaking ──▶ Unverified ── accepted ──▶ Connected      any ── an error ──▶ Failed
+///        └──────────── resumed ───────────────────▲
+/// ```
 pub struct RustlsConn {
-    conn: ClientConnection,
-    sessions: Arc<SessionsOfConnection>,
-    state: TlsState,
-    /// Decrypted bytes that wait to be read.
-    unread: usize,
+    tls: ClientConnection,
+    sessions: Arc<ConnectionSessions>,
+    host: String,
+    phase: Phase,
+    /// Decrypted bytes in rustls.
+    waiting: usize,
+    /// The peer said `close_notify`.
+    peer_closed: bool,
+    /// The byte stream has ended.
+    stream_ended: bool,
+    /// `close_notify` was said.
+    closing: bool,
 }
 
-impl fmt::Debug for RustlsConn {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RustlsConn").field("state", &self.state).finish_non_exhaustive()
-    }
+enum Phase {
+    Handshaking,
+    /// The server holds the key of the certificate that it sent, whoever it is.
+    Unverified,
+    Connected,
+    Failed(NetError),
 }
 
 impl RustlsConn {
-    fn process(&mut self) -> Result<(), NetError> {
-        match self.conn.process_new_packets() {
-            Ok(io) => {
-                self.unread = io.plaintext_bytes_to_read();
-                if self.state == TlsState::Handshaking && !self.conn.is_handshaking() {
-                    self.handshake_done();
-                }
-                Ok(())
-            }
-            Err(error) => {
-                self.state = TlsState::Closed;
-                Err(net_error(&error))
-            }
+    pub(crate) fn new(
+        tls: ClientConnection,
+        sessions: Arc<ConnectionSessions>,
+        host: String,
+    ) -> Self {
+        let mut tls = tls;
+        tls.set_buffer_limit(Some(OUTPUT_LIMIT));
+        Self {
+            tls,
+            sessions,
+            host,
+            phase: Phase::Handshaking,
+            waiting: 0,
+            peer_closed: false,
+            stream_ended: false,
+            closing: false,
         }
     }
 
-    fn handshake_done(&mut self) {
-        if self.is_resumed() {
-            self.sessions.verdict(true);
-            self.state = TlsState::Connected;
-        } else {
-            self.state = TlsState::AuthenticationNeeded;
+    /// Ends all, now and for good.
+    fn fail(&mut self, error: NetError) -> NetError {
+        self.sessions.refuse();
+        self.phase = Phase::Failed(error.clone());
+        error
+    }
+
+    /// Nothing of what the network brings is of interest any more.
+    fn is_deaf(&self) -> bool {
+        self.peer_closed || self.stream_ended
+    }
+
+    /// Lets rustls work on what it took.
+    fn process(&mut self) -> Result<(), NetError> {
+        match self.tls.process_new_packets() {
+            Ok(state) => self.note(&state),
+            Err(error) => {
+                log::debug!("{}: rustls: {error}", self.host);
+                let nothing_understood = self.tls.protocol_version().is_none();
+                return Err(self.fail(net_error(&error, nothing_understood)));
+            }
         }
+        if matches!(self.phase, Phase::Handshaking) && !self.tls.is_handshaking() {
+            self.handshake_is_done()?;
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, state: &IoState) {
+        self.waiting = state.plaintext_bytes_to_read();
+        self.peer_closed = state.peer_has_closed();
+    }
+
+    fn handshake_is_done(&mut self) -> Result<(), NetError> {
+        let protocol = self.tls.alpn_protocol();
+        if protocol.is_some_and(|protocol| protocol != Alpn::Http11.token().as_bytes()) {
+            // rustls has looked at this already.
+            return Err(self.fail(NetError::Internal("TLS chose a protocol that was not offered")));
+        }
+        if self.is_resumed() {
+            self.sessions.accept();
+            self.phase = Phase::Connected;
+        } else {
+            self.phase = Phase::Unverified;
+        }
+        Ok(())
     }
 }
 
 impl TlsConn for RustlsConn {
     fn read_tls(&mut self, bytes: &[u8]) -> Result<usize, NetError> {
-        let mut rest = bytes;
-        // What came with the end of the handshake may wait already.
-        while !rest.is_empty()
-            && self.unread == 0
-            && matches!(self.state, TlsState::Handshaking | TlsState::Connected)
-        {
-            let taken = self.conn.read_tls(&mut rest).map_err(|_| {
-                self.state = TlsState::Closed;
-                NetError::TlsProtocol("a record that is larger than TLS allows".into())
-            })?;
-            if taken == 0 {
-                break;
-            }
-            self.process()?;
+        if let Phase::Failed(error) = &self.phase {
+            return Err(error.clone());
         }
-        Ok(bytes.len() - rest.len())
+        let mut rest = bytes;
+        while !rest.is_empty() && self.waiting <= PLAINTEXT_LIMIT {
+            if self.is_deaf() {
+                // What follows the end is no part of anything.
+                return Ok(bytes.len());
+            }
+            match self.tls.read_tls(&mut rest) {
+                Ok(count) => {
+                    self.process()?;
+                    if count == 0 && !self.is_deaf() {
+                        return Err(self.fail(too_long()));
+                    }
+                }
+                // rustls is as full as it gets.
+                Err(_) if self.waiting > 0 => break,
+                Err(_) => return Err(self.fail(too_long())),
+            }
+        }
+        Ok(bytes.len().saturating_sub(rest.len()))
     }
 
     fn read_tls_end(&mut self) {
-        // Reading nothing is how rustls is told.
-        if let Err(error) = self.conn.read_tls(&mut io::empty()) {
-            log::debug!("the end of a byte stream: {error}");
+        self.stream_ended = true;
+        if matches!(self.phase, Phase::Handshaking) {
+            self.fail(closed_in_handshake());
         }
     }
 
     fn read_plain(&mut self, buffer: &mut [u8]) -> Result<PlainRead, NetError> {
-        if self.state != TlsState::Connected {
-            return Ok(PlainRead::Blocked);
+        if let Phase::Failed(error) = &self.phase {
+            return Err(error.clone());
         }
-        match self.conn.reader().read(buffer) {
-            Ok(0) if !buffer.is_empty() => Ok(PlainRead::End),
-            Ok(count) => {
-                self.unread = self.unread.saturating_sub(count);
-                Ok(PlainRead::Bytes(count))
+        if self.waiting > 0 {
+            if !matches!(self.phase, Phase::Connected) {
+                return Ok(PlainRead::Blocked);
             }
-            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(PlainRead::Blocked),
-            // The only other one.
-            Err(_) => Ok(PlainRead::Truncated),
+            // It can't fail while something waits.
+            let count = self.tls.reader().read(buffer).unwrap_or(0);
+            self.waiting = self.waiting.saturating_sub(count);
+            return Ok(if count == 0 { PlainRead::Blocked } else { PlainRead::Bytes(count) });
         }
+        Ok(if self.peer_closed {
+            PlainRead::End
+        } else if self.stream_ended {
+            PlainRead::Truncated
+        } else {
+            PlainRead::Blocked
+        })
     }
 
     fn write_plain(&mut self, bytes: &[u8]) -> usize {
-        if self.state != TlsState::Connected {
+        if !matches!(self.phase, Phase::Connected) || self.closing {
             return 0;
         }
-        self.conn.writer().write(bytes).unwrap_or_default()
+        self.tls.writer().write(bytes).unwrap_or(0)
     }
 
     fn wants_write(&self) -> bool {
-        self.conn.wants_write()
+        self.tls.wants_write()
     }
 
     fn write_tls(&mut self, send: &mut dyn FnMut(&[u8]) -> io::Result<usize>) -> io::Result<()> {
-        while self.conn.wants_write() {
-            match self.conn.write_tls(&mut Sender(send)) {
+        let mut sender = Sender { send };
+        while self.tls.wants_write() {
+            match self.tls.write_tls(&mut sender) {
+                Ok(0) => break,
                 Ok(_) => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) => return Err(error),
             }
         }
@@ -180,57 +198,95 @@ impl TlsConn for RustlsConn {
     }
 
     fn state(&self) -> TlsState {
-        self.state
+        match self.phase {
+            Phase::Failed(_) => TlsState::Closed,
+            // What waits can still be read.
+            _ if self.is_deaf() && self.waiting == 0 => TlsState::Closed,
+            Phase::Handshaking => TlsState::Handshaking,
+            Phase::Unverified => TlsState::AuthenticationNeeded,
+            Phase::Connected => TlsState::Connected,
+        }
     }
 
     fn peer_certificates(&self) -> Vec<Vec<u8>> {
-        let chain = self.conn.peer_certificates().unwrap_or_default();
-        chain.iter().map(|certificate| certificate.to_vec()).collect()
+        let chain = self.tls.peer_certificates().unwrap_or_default();
+        chain.iter().map(|certificate| certificate.as_ref().to_vec()).collect()
     }
 
     fn authenticated(&mut self, verdict: Result<(), CertificateProblem>) {
-        if self.state != TlsState::AuthenticationNeeded {
+        if !matches!(self.phase, Phase::Unverified) {
             return;
         }
-        self.sessions.verdict(verdict.is_ok());
-        // rustls sends alerts of its own verdicts only; the peer learns of this one by the end.
-        self.state = if verdict.is_ok() { TlsState::Connected } else { TlsState::Closed };
+        match verdict {
+            Ok(()) => {
+                self.sessions.accept();
+                self.phase = Phase::Connected;
+            }
+            Err(problem) => {
+                // rustls lets nobody send an alert of one's own; this one is the only way to say goodbye.
+                self.close_notify();
+                let detail = "the verifier did not accept it".to_owned();
+                self.fail(NetError::Certificate { host: self.host.clone(), problem, detail });
+            }
+        }
     }
 
     fn close_notify(&mut self) {
-        self.conn.send_close_notify();
-    }
-
-    fn is_resumed(&self) -> bool {
-        self.conn.handshake_kind() == Some(HandshakeKind::Resumed)
-    }
-}
-
-/// The network, as something to be written to.
-struct Sender<'a>(&'a mut dyn FnMut(&[u8]) -> io::Result<usize>);
-
-impl io::Write for Sender<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match (self.0)(bytes)? {
-            0 if !bytes.is_empty() => Err(ErrorKind::WouldBlock.into()),
-            count => Ok(count),
+        if !self.closing {
+            self.closing = true;
+            self.tls.send_close_notify();
         }
     }
 
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+    fn is_resumed(&self) -> bool {
+        self.tls.handshake_kind() == Some(HandshakeKind::Resumed)
     }
 }
 
-/// A TLS failure in the stack's terms.
-fn net_error(error: &rustls::Error) -> NetError {
+fn closed_in_handshake() -> NetError {
+    NetError::NetReset { reason: "the server closed it during the TLS handshake".to_owned() }
+}
+
+/// A message is longer than rustls makes room for.
+fn too_long() -> NetError {
+    NetError::TlsProtocol("the server sent a message that is longer than any should be".to_owned())
+}
+
+/// `nothing_understood`: the server has not yet said anything that is TLS.
+fn net_error(error: &rustls::Error, nothing_understood: bool) -> NetError {
     match error {
         rustls::Error::AlertReceived(alert) => {
             NetError::Tls { alert: u8::from(*alert), by_peer: true }
         }
-        rustls::Error::InvalidMessage(_) => {
-            NetError::TlsProtocol(format!("{error}: perhaps it doesn't speak TLS on this port"))
+        rustls::Error::InvalidMessage(message) if nothing_understood && is_no_record(message) => {
+            NetError::TlsProtocol(NO_TLS.to_owned())
         }
-        _ => NetError::TlsProtocol(error.to_string()),
+        error => NetError::TlsProtocol(error.to_string()),
+    }
+}
+
+/// Whether the bytes were no TLS record at all.
+fn is_no_record(message: &InvalidMessage) -> bool {
+    matches!(
+        message,
+        InvalidMessage::InvalidContentType
+            | InvalidMessage::UnknownProtocolVersion
+            | InvalidMessage::MessageTooLarge
+            | InvalidMessage::InvalidEmptyPayload
+    )
+}
+
+/// Where output goes.
+struct Sender<'a> {
+    send: &'a mut dyn FnMut(&[u8]) -> io::Result<usize>,
+}
+
+impl io::Write for Sender<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        (self.send)(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }

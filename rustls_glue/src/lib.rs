@@ -1,10 +1,10 @@
 //! TLS over TCP by rustls: beside the front door's verifier, the only layer that names it.
 //!
 //! ```text
-//!               handshake done        authenticated(Ok)
-//!  Handshaking ────────────────► AuthenticationNeeded ─────► Connected ─► Closed
-//!       │ an earlier session was resumed                        ▲
-//!       └────────────────────────────────────────────────────────┘
+//!   RustlsConnFactory ── makes ──► RustlsConn        one connection
+//!          │                          │ its sessions
+//!          ▼                          ▼
+//!     SessionStore ◄── accepted ── ConnectionSessions
 //! ```
 //!
 //! rustls asks for a verdict on the server's certificate in the middle of the handshake, and wants it at once. Here
@@ -15,12 +15,16 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `conn` | [`RustlsConn`], and the factory |
+//! | `conn` | [`RustlsConn`] |
+//! | `factory` | [`RustlsConnFactory`] |
 //! | `sessions` | sessions that may be resumed: bounded, and each only for its own key |
 //! | `signatures` | the verifier that looks at signatures |
 
 mod conn;
+mod factory;
 mod sessions;
 mod signatures;
 
-pub use conn::{RustlsConn, RustlsConnFactory};
+pub use conn::RustlsConn;
+pub use factory::RustlsConnFactory;
+pub use sessions::SessionLimits;

@@ -1,8 +1,7 @@
-//! Sessions that may be resumed.
+//! What is kept of connections so that later ones go on from them.
 //!
-//! Each belongs to one key: whom it was made with, under which isolation, and what was demanded of the
-//! certificate. A resumed connection is not asked for its certificate again, so a session is kept only when
-//! that of the connection that it came from was accepted. Until then it waits with that connection.
+//! A session may be resumed without its certificate being verified again, so nothing of a connection is
+//! kept before its certificate was accepted.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -17,133 +16,196 @@ use rustls::{
 };
 use rustls_pki_types::ServerName;
 
-/// How many keys have sessions; who was asked for least lately goes first.
-const MAX_KEYS: usize = 256;
-
-/// How many tickets of TLS 1.3 a key has, each for one connection.
-const MAX_TICKETS: usize = 8;
-
-/// The sessions of all connections.
-#[derive(Default)]
-pub(crate) struct Sessions(Mutex<Kept>);
-
-#[derive(Default)]
-struct Kept {
-    keys: BTreeMap<String, OfKey>,
-    /// Who was asked for most lately comes last.
-    order: VecDeque<String>,
+/// How much may be kept for resumption. A ticket, with the certificates that it stands for, has at most
+/// 128 KiB; honest servers' have 2 KiB.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionLimits {
+    /// Servers (per partition); the one that was heard of least lately makes room.
+    pub servers: usize,
+    /// TLS 1.3 tickets of one server, the oldest makes room. (Of TLS 1.2, one session.)
+    pub tickets_per_server: usize,
 }
 
-#[derive(Default)]
-struct OfKey {
-    tickets: VecDeque<Tls13ClientSessionValue>,
-    tls12: Option<Tls12ClientSessionValue>,
-}
-
-impl Kept {
-    fn of(&mut self, key: &str) -> &mut OfKey {
-        self.order.retain(|known| known != key);
-        self.order.push_back(key.to_owned());
-        if self.order.len() > MAX_KEYS
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.keys.remove(&oldest);
-        }
-        self.keys.entry(key.to_owned()).or_default()
+impl Default for SessionLimits {
+    fn default() -> Self {
+        Self { servers: 64, tickets_per_server: 4 }
     }
 }
 
-impl OfKey {
-    fn insert(&mut self, session: Session) {
-        match session {
-            Session::Tls12(session) => self.tls12 = Some(session),
-            Session::Tls13(ticket) => {
-                if self.tickets.len() >= MAX_TICKETS {
-                    self.tickets.pop_front();
+/// One thing to keep.
+enum Record {
+    Group(NamedGroup),
+    Tls12(Tls12ClientSessionValue),
+    Tls13(Tls13ClientSessionValue),
+}
+
+/// What is kept of one server.
+#[derive(Default)]
+struct Server {
+    group: Option<NamedGroup>,
+    tls12: Option<Tls12ClientSessionValue>,
+    tls13: VecDeque<Tls13ClientSessionValue>,
+    /// When it was last heard of, in records.
+    heard: u64,
+}
+
+/// The sessions of all connections of a factory, by the key of the partitioned server.
+pub(crate) struct SessionStore {
+    limits: SessionLimits,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Default)]
+struct Kept {
+    servers: BTreeMap<String, Server>,
+    records: u64,
+}
+
+impl SessionStore {
+    pub(crate) fn new(limits: SessionLimits) -> Self {
+        Self { limits, kept: Mutex::default() }
+    }
+
+    fn insert(&self, key: &str, record: Record) {
+        if self.limits.servers == 0 {
+            return;
+        }
+        let mut kept = self.kept.lock();
+        if !kept.servers.contains_key(key) {
+            while kept.servers.len() >= self.limits.servers {
+                kept.forget_one();
+            }
+        }
+        kept.records = kept.records.wrapping_add(1);
+        let heard = kept.records;
+        let server = kept.servers.entry(key.to_owned()).or_default();
+        server.heard = heard;
+        server.insert(record, self.limits.tickets_per_server);
+    }
+
+    /// Does something with what is kept of a server, if anything is.
+    fn of<T>(&self, key: &str, action: impl FnOnce(&mut Server) -> Option<T>) -> Option<T> {
+        self.kept.lock().servers.get_mut(key).and_then(action)
+    }
+
+    /// Forgets all.
+    pub(crate) fn clear(&self) {
+        self.kept.lock().servers.clear();
+    }
+}
+
+impl Kept {
+    fn forget_one(&mut self) {
+        let least_lately = self.servers.iter().min_by_key(|(_, server)| server.heard);
+        if let Some(key) = least_lately.map(|(key, _)| key.clone()) {
+            self.servers.remove(&key);
+        }
+    }
+}
+
+impl Server {
+    fn insert(&mut self, record: Record, tickets: usize) {
+        match record {
+            Record::Group(group) => self.group = Some(group),
+            Record::Tls12(session) => self.tls12 = Some(session),
+            Record::Tls13(ticket) => {
+                self.tls13.push_back(ticket);
+                while self.tls13.len() > tickets {
+                    self.tls13.pop_front();
                 }
-                self.tickets.push_back(ticket);
             }
         }
     }
 }
 
-enum Session {
-    Tls12(Tls12ClientSessionValue),
-    Tls13(Tls13ClientSessionValue),
-}
-
-/// The sessions as one connection sees them.
-pub(crate) struct SessionsOfConnection {
-    all: Arc<Sessions>,
+/// One connection's view of the store: it takes what is kept under its key, and what it brings waits until
+/// its certificate was accepted.
+pub(crate) struct ConnectionSessions {
+    store: Arc<SessionStore>,
     key: String,
-    state: Mutex<Waiting>,
+    brought: Mutex<Brought>,
 }
 
-/// What came before the verdict.
-enum Waiting {
-    ForVerdict(Vec<Session>),
+/// What a connection brought.
+enum Brought {
+    /// Nobody knows yet whether the server is the right one.
+    Waiting(VecDeque<Record>),
+    /// It is: what comes is kept at once.
     Accepted,
+    /// It is not: nothing is kept.
     Refused,
 }
 
-impl SessionsOfConnection {
-    pub(crate) fn new(all: &Arc<Sessions>, key: String) -> Self {
-        Self { all: Arc::clone(all), key, state: Mutex::new(Waiting::ForVerdict(Vec::new())) }
+impl ConnectionSessions {
+    pub(crate) fn new(store: Arc<SessionStore>, key: String) -> Self {
+        Self { store, key, brought: Mutex::new(Brought::Waiting(VecDeque::new())) }
     }
 
-    /// The verdict on the connection's certificate.
-    pub(crate) fn verdict(&self, accepted: bool) {
-        let next = if accepted { Waiting::Accepted } else { Waiting::Refused };
-        let waited = mem::replace(&mut *self.state.lock(), next);
-        if accepted && let Waiting::ForVerdict(sessions) = waited {
-            let mut kept = self.all.0.lock();
-            sessions.into_iter().for_each(|session| kept.of(&self.key).insert(session));
+    /// The server is the right one.
+    pub(crate) fn accept(&self) {
+        let before = mem::replace(&mut *self.brought.lock(), Brought::Accepted);
+        if let Brought::Waiting(records) = before {
+            for record in records {
+                self.store.insert(&self.key, record);
+            }
         }
     }
 
-    fn keep(&self, session: Session) {
-        match &mut *self.state.lock() {
-            Waiting::ForVerdict(waiting) if waiting.len() < MAX_TICKETS => waiting.push(session),
-            Waiting::Accepted => self.all.0.lock().of(&self.key).insert(session),
-            Waiting::ForVerdict(_) | Waiting::Refused => {}
+    /// It is not.
+    pub(crate) fn refuse(&self) {
+        *self.brought.lock() = Brought::Refused;
+    }
+
+    fn bring(&self, record: Record) {
+        match &mut *self.brought.lock() {
+            Brought::Waiting(records) => {
+                records.push_back(record);
+                // The group and a session of TLS 1.2 beside the tickets.
+                while records.len() > self.store.limits.tickets_per_server.saturating_add(2) {
+                    records.pop_front();
+                }
+            }
+            Brought::Accepted => self.store.insert(&self.key, record),
+            Brought::Refused => {}
         }
     }
 }
 
-impl fmt::Debug for SessionsOfConnection {
+impl fmt::Debug for ConnectionSessions {
+    /// Without the sessions: they are secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SessionsOfConnection").field("key", &self.key).finish_non_exhaustive()
+        f.debug_struct("ConnectionSessions").field("key", &self.key).finish_non_exhaustive()
     }
 }
 
-/// The names are all the connection's own: its key says more than they do.
-impl ClientSessionStore for SessionsOfConnection {
-    fn set_kx_hint(&self, _: ServerName<'static>, _: NamedGroup) {}
+/// rustls' key, the server's name, is not looked at: this connection's own says more.
+impl ClientSessionStore for ConnectionSessions {
+    fn set_kx_hint(&self, _: ServerName<'static>, group: NamedGroup) {
+        self.bring(Record::Group(group));
+    }
 
     fn kx_hint(&self, _: &ServerName<'_>) -> Option<NamedGroup> {
-        None
+        self.store.of(&self.key, |server| server.group)
     }
 
     fn set_tls12_session(&self, _: ServerName<'static>, session: Tls12ClientSessionValue) {
-        self.keep(Session::Tls12(session));
+        self.bring(Record::Tls12(session));
     }
 
     fn tls12_session(&self, _: &ServerName<'_>) -> Option<Tls12ClientSessionValue> {
-        self.all.0.lock().keys.get(&self.key)?.tls12.clone()
+        self.store.of(&self.key, |server| server.tls12.clone())
     }
 
     fn remove_tls12_session(&self, _: &ServerName<'static>) {
-        if let Some(of_key) = self.all.0.lock().keys.get_mut(&self.key) {
-            of_key.tls12 = None;
-        }
+        self.store.of(&self.key, |server| server.tls12.take());
     }
 
     fn insert_tls13_ticket(&self, _: ServerName<'static>, ticket: Tls13ClientSessionValue) {
-        self.keep(Session::Tls13(ticket));
+        self.bring(Record::Tls13(ticket));
     }
 
+    /// Removes it: who sees the same ticket twice knows that both connections are of one user.
     fn take_tls13_ticket(&self, _: &ServerName<'static>) -> Option<Tls13ClientSessionValue> {
-        // The freshest lives longest.
-        self.all.0.lock().keys.get_mut(&self.key)?.tickets.pop_back()
+        self.store.of(&self.key, |server| server.tls13.pop_back())
     }
 }

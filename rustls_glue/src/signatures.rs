@@ -1,4 +1,4 @@
-//! Whether the server holds the key of the certificate that it shows. Who it is, is asked later.
+//! What of a certificate is checked inside of rustls: that its key made the handshake's signature.
 
 use std::sync::Arc;
 
@@ -9,9 +9,18 @@ use rustls::{
 };
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
-/// Accepts any chain and no wrong signature.
+/// Checks the signatures of handshakes, and accepts any chain: that is verified later, and until then the
+/// connection is of no use.
 #[derive(Debug)]
-pub(crate) struct SignaturesAlone(pub(crate) Arc<CryptoProvider>);
+pub(crate) struct SignaturesAlone {
+    provider: Arc<CryptoProvider>,
+}
+
+impl SignaturesAlone {
+    pub(crate) fn new(provider: Arc<CryptoProvider>) -> Self {
+        Self { provider }
+    }
+}
 
 impl ServerCertVerifier for SignaturesAlone {
     fn verify_server_cert(
@@ -22,31 +31,30 @@ impl ServerCertVerifier for SignaturesAlone {
         _ocsp_response: &[u8],
         _now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        // The connection waits for the verdict: see the crate's page.
         Ok(ServerCertVerified::assertion())
     }
 
     fn verify_tls12_signature(
         &self,
         message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signature, algorithms)
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls12_signature(message, cert, signed, algorithms)
     }
 
     fn verify_tls13_signature(
         &self,
         message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signature, algorithms)
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, cert, signed, algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
+        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }

@@ -151,6 +151,10 @@ pub enum CertificateProblem {
     WrongHost,
     /// Its issuer withdrew it.
     Revoked,
+    /// Its key is none of those that the application pinned.
+    WrongKey,
+    /// It is none of those that the application trusts by their hashes.
+    UnknownHash,
     /// Anything else: malformed, wrong purpose, bad signature.
     Invalid,
 }
@@ -166,6 +170,8 @@ impl fmt::Display for CertificateProblem {
             Self::UnknownIssuer => "no trusted root signed the certificate",
             Self::WrongHost => "the certificate is for another host",
             Self::Revoked => "the certificate was revoked",
+            Self::WrongKey => "the server's key is none of those that were pinned",
+            Self::UnknownHash => "the certificate is none of those that are trusted by their hash",
             Self::Invalid => "the certificate is not acceptable",
         })
     }

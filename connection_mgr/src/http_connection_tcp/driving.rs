@@ -77,6 +77,8 @@ impl HttpConnectionTcp {
         }
         // The first flight, and what came meanwhile.
         self.flush_or_fail(ctx)?;
+        // A verdict may have come, when there is nothing to be read.
+        self.follow_tls(ctx);
         self.receive(ctx)?;
         self.send(ctx)
     }

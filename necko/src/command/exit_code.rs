@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use necko::{NetError, RedirectProblem};
+use necko::{CertificateProblem, NetError, RedirectProblem};
 
 /// How the command ended. The number of each variant is the process's exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +31,7 @@ pub(crate) enum ExitCode {
     BadContentEncoding = 61,
     SendFailRewind = 65,
     CaCertFile = 77,
+    PinnedKey = 90,
     Http3 = 95,
     Quic = 96,
     EchRequired = 101,
@@ -67,6 +68,7 @@ impl ExitCode {
         ),
         (Self::SendFailRewind, "the request had to go again, but its data can't be had again"),
         (Self::CaCertFile, "the file of --cacert can't be used"),
+        (Self::PinnedKey, "the server's key is none of --pinnedpubkey"),
         (Self::Http3, "an error of HTTP/3 or QPACK"),
         (Self::Quic, "an error of QUIC"),
         (Self::EchRequired, "the server refused ECH, also as it wanted it"),
@@ -102,6 +104,7 @@ impl ExitCode {
             NetError::PartialTransfer { .. } => Self::PartialTransfer,
             NetError::NetTimeout(_) => Self::Timeout,
             NetError::Tls { .. } | NetError::TlsProtocol(_) => Self::TlsHandshake,
+            NetError::Certificate { problem: CertificateProblem::WrongKey, .. } => Self::PinnedKey,
             NetError::Certificate { .. } => Self::Certificate,
             NetError::BodyNotRewindable(_) => Self::SendFailRewind,
             NetError::EchRejected { .. } => Self::EchRequired,
@@ -149,7 +152,7 @@ impl From<ExitCode> for std::process::ExitCode {
 mod tests {
     use std::io;
 
-    use necko::{CertificateProblem, ErrorCode, TimeoutPhase};
+    use necko::{ErrorCode, TimeoutPhase};
 
     use super::*;
 

@@ -4,6 +4,7 @@ use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 use http::Method;
+use necko::PinnedKeys;
 
 use super::{
     connecting::Connecting,
@@ -108,6 +109,17 @@ pub(crate) struct Fetch {
     /// Accept any certificate: anybody can pretend to be the server
     #[arg(short = 'k', long)]
     pub(crate) insecure: bool,
+
+    /// Demand a key of the server, besides a good certificate: sha256//BASE64, several with ';'.
+    ///
+    /// It is the SHA-256 of the public key in DER, as openssl writes it:
+    ///
+    ///   openssl x509 -in server.pem -pubkey -noout |
+    ///   openssl pkey -pubin -outform der | openssl dgst -sha256 -binary | base64
+    ///
+    /// With -k the key alone counts. A server without such a key ends the transfer with exit code 90.
+    #[arg(long, value_name = "HASHES", verbatim_doc_comment)]
+    pub(crate) pinnedpubkey: Option<PinnedKeys>,
 
     #[command(flatten)]
     pub(crate) connecting: Connecting,

@@ -73,6 +73,9 @@ fn remedy(error: &NetError) -> Option<&'static str> {
             CertificateProblem::WrongHost => {
                 "use a host that the certificate names (--resolve says where it is), or skip the check with -k"
             }
+            CertificateProblem::WrongKey => {
+                "if the server has a new key, pin that one: --pinnedpubkey sha256//BASE64"
+            }
             _ => "skip the check with -k if you must",
         },
         NetError::TooManyRequests => "run fewer transfers at once with --parallel-max",

@@ -103,6 +103,7 @@ fn handler(options: &Fetch) -> Result<HttpHandler, Failure> {
     if options.insecure {
         settings.verification = Verification::DangerAcceptAny;
     }
+    settings.pinned_keys.clone_from(&options.pinnedpubkey);
     if let Some(timeout) = options.connecting.connect_timeout {
         settings.connections.connect_timeout = timeout;
     }
