@@ -41,7 +41,7 @@ pub(crate) enum ExitCode {
 
 impl ExitCode {
     /// All of them, lowest first, in a few words.
-    pub(crate) const TABLE: [(Self, &'static str); 28] = [
+    pub(crate) const TABLE: [(Self, &'static str); 29] = [
         (Self::Success, "success"),
         (Self::UnsupportedProtocol, "the URL's protocol is not https"),
         (Self::FailedInit, "a mistake on the command line, or no start was possible"),
