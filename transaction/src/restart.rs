@@ -79,7 +79,7 @@ impl Earlier {
     /// The error that a response stands for, if it is one that asks for the request once more and was not
     /// heard before.
     pub(crate) fn error_of(
-        &self,
+        self,
         head: &ResponseHead,
         reused: bool,
         early_data: EarlyData,
