@@ -15,8 +15,8 @@ use std::{
 
 use http::{HeaderMap, Method, StatusCode, Version};
 use transaction::{
-    Closed, ConnectionInfo, ErrorCode, HttpTransaction, NetError, PendingResponse, RequestBody,
-    RequestHead, ResponseHead, TransactionId, Writing,
+    Closed, ConnectionInfo, EarlyData, ErrorCode, HttpTransaction, NetError, PendingResponse,
+    RequestBody, RequestHead, ResponseHead, TransactionId, Writing,
 };
 
 /// A waker that is counted: how often it was woken, and, by its `Arc`, how many hold it.
@@ -239,6 +239,84 @@ fn t11_a_misdirected_request_goes_again_once_and_a_second_421_is_delivered() {
     transaction.set_response_head(head(421)).unwrap();
     assert!(matches!(transaction.close(Ok(())), Closed::Finished));
     assert_eq!(response.wait().unwrap().status(), 421);
+}
+
+#[test]
+fn a_425_to_early_data_goes_again_once_and_never_early() {
+    let (mut transaction, response) = exchange();
+    assert!(transaction.may_go_early() && !transaction.is_retry());
+    transaction.sent_early();
+    transaction.early_data_accepted();
+    let error = transaction.set_response_head(head(425)).unwrap_err();
+    assert_eq!(error, NetError::TooEarly);
+    let Closed::Restart(mut transaction) = transaction.close(Err(error)) else {
+        panic!("nobody saw anything of it: it may go again")
+    };
+    assert!(!transaction.may_go_early() && transaction.is_retry());
+    transaction.set_response_head(head(425)).unwrap();
+    assert!(matches!(transaction.close(Ok(())), Closed::Finished));
+    let response = response.wait().unwrap();
+    assert_eq!((response.status().as_u16(), response.early_data()), (425, EarlyData::TooEarly));
+}
+
+#[test]
+fn a_425_to_what_was_not_early_data_is_an_answer() {
+    for rejected in [false, true] {
+        let (mut transaction, response) = exchange();
+        if rejected {
+            transaction.sent_early();
+            transaction.early_data_rejected().unwrap();
+        }
+        transaction.set_response_head(head(425)).unwrap();
+        assert!(matches!(transaction.close(Ok(())), Closed::Finished));
+        assert_eq!(response.wait().unwrap().status(), 425);
+    }
+}
+
+#[test]
+fn t7_whatever_restarts_a_request_keeps_it_from_going_early() {
+    let rejected = NetError::NetInterrupt { code: ErrorCode::REQUEST_REJECTED };
+    let reset = NetError::NetReset { reason: String::new() };
+    for error in [rejected, reset, NetError::MisdirectedRequest] {
+        let (transaction, _response) = exchange();
+        let Closed::Restart(transaction) = transaction.close(Err(error)) else {
+            panic!("it may go again")
+        };
+        assert!(!transaction.may_go_early() && transaction.is_retry());
+    }
+}
+
+#[test]
+fn h11_only_what_is_safe_and_can_be_sent_twice_may_go_early() {
+    let early = |method: Method, body: RequestBody| {
+        let head = RequestHead::new(method, "https", "necko.test", "/", &HeaderMap::new());
+        let info = ConnectionInfo::new("necko.test", 443);
+        HttpTransaction::new(TransactionId(1), info, head.unwrap(), body).0.may_go_early()
+    };
+    for method in [Method::GET, Method::HEAD, Method::OPTIONS] {
+        assert!(early(method, RequestBody::Empty));
+    }
+    for method in [Method::POST, Method::PUT, Method::DELETE, Method::PATCH] {
+        assert!(!early(method, RequestBody::Empty));
+    }
+    assert!(early(Method::GET, "a body".into()));
+    assert!(!early(Method::GET, RequestBody::pipe(None).1));
+}
+
+/// The server wanted no more of the body and then refused to look at the request: there is nothing left of the
+/// body to send, and the request must not go without it.
+#[test]
+fn a_body_that_was_let_go_of_is_not_sent_again_as_an_empty_one() {
+    let request = RequestHead::new(Method::PUT, "https", "necko.test", "/", &HeaderMap::new());
+    let info = ConnectionInfo::new("necko.test", 443);
+    let (mut transaction, response) =
+        HttpTransaction::new(TransactionId(1), info, request.unwrap(), "a body".into());
+    transaction.head_sent();
+    transaction.discard_body();
+    let error = NetError::NetInterrupt { code: ErrorCode::REQUEST_REJECTED };
+    assert!(matches!(transaction.close(Err(error)), Closed::Finished));
+    let error = response.wait().unwrap_err();
+    assert!(matches!(error, NetError::BodyNotRewindable(_)), "{error:?}");
 }
 
 #[test]
