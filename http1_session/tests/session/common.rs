@@ -1,13 +1,18 @@
 //! A session with both of its ends in the test's hands.
 
-use std::time::{Duration, Instant};
+use std::{
+    future::Future as _,
+    pin::Pin,
+    task::{Context, Poll, Waker},
+    time::{Duration, Instant},
+};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use http1_session::Http1Session;
 use socket_transport::Clock;
 use transaction::{
     BodyWriter, ConnectionInfo, HttpTransaction, NetError, PendingResponse, RequestBody,
-    RequestHead, ResponseBody, TransactionId,
+    RequestHead, Response, ResponseBody, TransactionId,
 };
 
 /// A session, and what it sent.
@@ -162,10 +167,55 @@ pub(crate) type Outcome = Result<(u16, Vec<u8>, Option<NetError>), NetError>;
 
 /// What the consumer got; the exchange is over.
 pub(crate) fn outcome(response: PendingResponse) -> Outcome {
-    let response = response.wait()?;
-    let status = response.status().as_u16();
-    let (body, error) = read(&mut response.into_body());
-    Ok((status, body, error))
+    Consumer::new(response).outcome()
+}
+
+/// Reads a response whenever it is told to.
+pub(crate) struct Consumer {
+    pending: Option<PendingResponse>,
+    failed: Option<NetError>,
+    status: u16,
+    body: Option<ResponseBody>,
+    bytes: Vec<u8>,
+}
+
+impl Consumer {
+    pub(crate) fn new(pending: PendingResponse) -> Self {
+        Self { pending: Some(pending), failed: None, status: 0, body: None, bytes: Vec::new() }
+    }
+
+    /// Reads what is there.
+    pub(crate) fn keep_up(&mut self) {
+        if let Some(body) = &mut self.body {
+            self.bytes.extend(drain(body));
+        } else if let Some(mut pending) = self.pending.take() {
+            match Pin::new(&mut pending).poll(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready(Ok(response)) => self.take(response),
+                Poll::Ready(Err(error)) => self.failed = Some(error),
+                Poll::Pending => self.pending = Some(pending),
+            }
+        }
+    }
+
+    fn take(&mut self, response: Response) {
+        self.status = response.status().as_u16();
+        self.body = Some(response.into_body());
+        self.keep_up();
+    }
+
+    /// Reads to the end; the exchange is over.
+    pub(crate) fn outcome(mut self) -> Outcome {
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
+        if self.body.is_none() {
+            let response = self.pending.take().unwrap().wait()?;
+            self.take(response);
+        }
+        let (rest, error) = read(self.body.as_mut().unwrap());
+        self.bytes.extend(rest);
+        Ok((self.status, self.bytes, error))
+    }
 }
 
 /// A response that ended well.

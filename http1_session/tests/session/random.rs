@@ -10,7 +10,7 @@ use crate::common::*;
 /// cleanly. Answers what the consumer got, and whether the connection may be used again.
 fn play(bytes: &[u8], sizes: &[usize], method: &Method) -> (Outcome, bool) {
     let mut peer = Peer::new();
-    let pending = peer.ask(get().method(method.clone()));
+    let mut consumer = Consumer::new(peer.ask(get().method(method.clone())));
     let mut rest = bytes;
     for size in sizes.iter().cycle() {
         if rest.is_empty() {
@@ -20,6 +20,7 @@ fn play(bytes: &[u8], sizes: &[usize], method: &Method) -> (Outcome, bool) {
         assert_eq!(peer.receive(piece), piece.len(), "nothing here fills a pipe");
         assert!(peer.session.buffered() <= 384 * 1024);
         rest = behind;
+        consumer.keep_up();
     }
     let reusable = peer.session.can_activate() || peer.session.may_be_reused();
     peer.end(true);
@@ -27,7 +28,7 @@ fn play(bytes: &[u8], sizes: &[usize], method: &Method) -> (Outcome, bool) {
         Some(transaction) => drop(transaction),
         None => assert!(peer.session.transaction().is_none()),
     }
-    (outcome(pending), reusable)
+    (consumer.outcome(), reusable)
 }
 
 /// Text that is nearly a response.

@@ -27,7 +27,7 @@ fn one_exchange_follows_another() {
 }
 
 #[test]
-fn version_and_connection_decide_on_another_one() {
+fn m5_version_and_connection_decide_on_another_one() {
     let cases = [
         ("1.1", "", true),
         ("1.1", "Connection: keep-alive\r\n", true),
