@@ -3,8 +3,8 @@
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use necko::{
-    ConnectionLimits, FixedAddresses, HttpHandler, NetError, PendingResponse, Response, Settings,
-    Snapshot, Verification,
+    ConnectTo, ConnectionLimits, FixedAddresses, HttpHandler, NetError, PendingResponse,
+    PinnedKeys, Response, Settings, Snapshot, Verification,
 };
 
 use super::{
@@ -22,9 +22,29 @@ pub struct Client {
 impl Client {
     /// Trusts the certificates of a PEM file alone.
     pub fn trusting(ca: &Path) -> Self {
-        let verification = Verification::RootsFile(ca.to_owned());
+        Self::verifying(Verification::RootsFile(ca.to_owned()))
+    }
+
+    /// Trusts whom this says.
+    pub fn verifying(verification: Verification) -> Self {
         let settings = Settings { verification, ..Settings::default() };
         Self { settings, addresses: FixedAddresses::new() }
+    }
+
+    /// Demands one of these keys besides, if there are any.
+    #[must_use]
+    pub fn pinning(mut self, keys: Option<PinnedKeys>) -> Self {
+        self.settings.pinned_keys = keys;
+        self
+    }
+
+    /// Connects to this address, whatever the URL says.
+    #[must_use]
+    pub fn through(mut self, address: SocketAddr) -> Self {
+        let rule: ConnectTo =
+            format!("::{}:{}", address.ip(), address.port()).parse().expect("a rule");
+        self.settings.routes = [rule].into_iter().collect();
+        self
     }
 
     /// Names the addresses of a host.

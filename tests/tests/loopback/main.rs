@@ -5,6 +5,7 @@
 
 mod broken_bodies;
 mod caddy;
+mod certificates;
 mod chromium;
 mod command;
 mod command_compressed;
