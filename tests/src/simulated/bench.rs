@@ -17,12 +17,14 @@ use socket_transport::{
 use transaction::{HttpTransaction, RequestBody};
 
 use super::{
-    Ask, BabblingPeer, Endpoint, Fetch, Http3ServerPeer, Names, Peer, RawPeer, Setup, SilentPeer,
+    Act, Ask, BabblingPeer, Endpoint, Fetch, Http3ServerPeer, Names, Peer, RawPeer, ScriptServer,
+    Setup, SilentPeer,
     bench_nodes::{Client, Nodes, is_empty, snapshot},
     budget::Budget,
     pipes::Pipes,
     setup::Witnesses,
 };
+use crate::loopback::tls;
 
 /// The client's machine.
 pub const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
@@ -140,6 +142,21 @@ impl Bench {
     /// Puts a server on a machine that sends what the test says.
     pub fn babbling_server(&mut self, machine: IpAddr) -> Peer<BabblingPeer> {
         self.peer(machine, BabblingPeer::new(machine))
+    }
+
+    /// Puts a server with HTTP/1.1 over TLS and TCP on a machine, whose connection with the number *n* does
+    /// what `script(n)` says. The bench must [speak it](Setup::http1).
+    pub fn http1_server(
+        &mut self,
+        machine: IpAddr,
+        script: impl Fn(usize) -> Vec<Act> + 'static,
+    ) -> ScriptServer {
+        let authority = self.witnesses.authority.as_ref().expect("a bench with HTTP/1.1");
+        let tls = tls(authority.issue(&[HOST, "*.necko.test"]), &[b"http/1.1"]);
+        let local = SocketAddr::new(machine, PORT);
+        let server = ScriptServer::new(self.network(), local, Some(tls), script);
+        self.nodes.peers.push(Box::new(server.clone()));
+        server
     }
 
     /// Puts a machine into the network on which nothing is bound: it refuses.

@@ -10,9 +10,9 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use transaction::{
-    Canceller, ClassOfService, ConnectionInfo, EarlyData, HttpTransaction, Isolation, NetError,
-    PendingResponse, Priority, RequestBody, RequestHead, ResponseBody, ResponseHead, SharedTimings,
-    TimeLimits, Timings, TransactionId, Witness as PipeWitness,
+    Alpn, Canceller, ClassOfService, ConnectionInfo, EarlyData, HttpTransaction, Isolation,
+    NetError, PendingResponse, Priority, RequestBody, RequestHead, ResponseBody, ResponseHead,
+    SharedTimings, TimeLimits, Timings, TransactionId, Witness as PipeWitness,
 };
 
 use super::{HOST, PORT};
@@ -33,6 +33,7 @@ pub struct Ask {
     class: ClassOfService,
     priority: Priority,
     limits: TimeLimits,
+    alpn: Alpn,
 }
 
 impl Ask {
@@ -50,6 +51,7 @@ impl Ask {
             class: ClassOfService::default(),
             priority: Priority::default(),
             limits: TimeLimits::default(),
+            alpn: Alpn::default(),
         }
     }
 
@@ -91,6 +93,11 @@ impl Ask {
     /// With an urgency.
     pub fn urgency(self, priority: Priority) -> Self {
         Self { priority, ..self }
+    }
+
+    /// Over HTTP/1.1, on a bench that [speaks it](super::Setup::http1).
+    pub fn http1(self) -> Self {
+        Self { alpn: Alpn::Http11, ..self }
     }
 
     /// With time limits.
@@ -136,6 +143,7 @@ impl Ask {
         let body = other_body.unwrap_or_else(|| self.body.into());
         let mut info = ConnectionInfo::new(&self.host, self.port);
         info.isolation = self.isolation;
+        info.alpn = self.alpn;
         let (mut transaction, response) = HttpTransaction::new(TransactionId(id), info, head, body);
         transaction.set_class_of_service(self.class);
         transaction.set_time_limits(self.limits);

@@ -8,6 +8,7 @@
 //!                 RawPeer           neqo's QUIC under hand-made HTTP/3: anything else
 //!                 SilentPeer        bound, and never answers
 //!                 BabblingPeer      datagrams that no engine would send
+//!                 ScriptServer      bytes over TCP and TLS, act by act
 //! ```
 //!
 //! A test makes a [`Bench`], puts peers and host names on it, sends requests ([`Fetch`]), and moves time
@@ -43,6 +44,7 @@ mod raw_connection;
 mod raw_peer;
 mod raw_request;
 mod responses;
+mod script_server;
 mod setup;
 mod silent_peer;
 
@@ -59,5 +61,6 @@ pub use qpack::header_block;
 pub use raw_connection::RawConnection;
 pub use raw_peer::RawPeer;
 pub use raw_request::RawRequest;
+pub use script_server::{Act, Heard, ScriptServer};
 pub use setup::{Setup, Trust};
 pub use silent_peer::SilentPeer;

@@ -2,6 +2,8 @@
 
 use std::{
     cell::Cell,
+    fs,
+    path::PathBuf,
     rc::Rc,
     sync::{
         Arc,
@@ -9,13 +11,16 @@ use std::{
     },
 };
 
-use connection_mgr::{ConnectionLimits, ConnectionMgr, Parts};
+use connection_mgr::{
+    ConnectionLimits, ConnectionMgr, Http11ConnectionFactory, HttpConnectionFactory, Parts,
+};
 use http3_session::{
     CertificateVerifier, Http3ConnFactory, Http3Settings, VerificationError, VerificationRequest,
     scripted::{Script, ScriptedFactory},
 };
 use necko::{AcceptAnyCertificate, RootVerifier};
 use neqo_glue::NeqoHttp3ConnFactory;
+use rustls_glue::RustlsConnFactory;
 use socket_transport::{
     Limits,
     simulated::{SimulatedNetwork, Simulation, Stack},
@@ -48,6 +53,7 @@ pub struct Setup {
     limits: Limits,
     connections: ConnectionLimits,
     scripts: Option<Vec<Script>>,
+    authority: Option<TestCa>,
 }
 
 impl Setup {
@@ -60,6 +66,7 @@ impl Setup {
             limits: Limits::default(),
             connections: ConnectionLimits::default(),
             scripts: None,
+            authority: None,
         }
     }
 
@@ -91,6 +98,11 @@ impl Setup {
         Self { scripts: Some(scripts.into_iter().collect()), trust: Trust::Anything, ..self }
     }
 
+    /// A client that speaks HTTP/1.1 as well, and believes what [`Bench::http1_server`] shows.
+    pub fn http1(self) -> Self {
+        Self { authority: Some(TestCa::new()), ..self }
+    }
+
     /// The bench.
     pub fn build(self) -> Bench {
         let scripted = self.scripts.is_some();
@@ -102,21 +114,23 @@ impl Setup {
         };
         let engines = Rc::new(Cell::new(0));
         let names = Arc::new(Names::default());
-        let verifier = Arc::new(CountedVerifier::new(self.trust));
+        let verifier = Arc::new(CountedVerifier::new(self.trust, self.authority.as_ref()));
         let mgr = ConnectionMgr::new(Parts {
             engines: Box::new(CountedFactory::new(factory, &engines)),
             verifier: Arc::clone(&verifier) as Arc<dyn CertificateVerifier>,
             resolver: Arc::clone(&names) as Arc<dyn necko::Resolve>,
             settings: self.settings,
             limits: self.connections,
-            others: None,
+            others: self.authority.as_ref().map(|_| http1()),
         });
         let limits = self.limits.clone();
         let network = SimulatedNetwork::new(self.seed);
         let machine = network.dual_stack_host(CLIENT, CLIENT_V6);
         let client = Stack::new(machine, self.limits, mgr).expect("a service");
         let simulation = Simulation::of(network).max_rounds(ROUNDS_PER_MILLISECOND);
-        Bench::of(simulation, client, Witnesses { engines, names, verifier, scripted, limits })
+        let authority = self.authority;
+        let witnesses = Witnesses { engines, names, verifier, scripted, limits, authority };
+        Bench::of(simulation, client, witnesses)
     }
 }
 
@@ -128,6 +142,24 @@ pub(super) struct Witnesses {
     pub(super) verifier: Arc<CountedVerifier>,
     pub(super) scripted: bool,
     pub(super) limits: Limits,
+    /// Who signs the certificates of servers on TCP.
+    pub(super) authority: Option<TestCa>,
+}
+
+/// Connections over TCP.
+fn http1() -> Box<dyn HttpConnectionFactory> {
+    let tls = RustlsConnFactory::new(String::new()).expect("TLS");
+    Box::new(Http11ConnectionFactory::new(Box::new(tls)))
+}
+
+/// The file with the peers' authority, and with that of servers on TCP.
+fn authorities(other: Option<&TestCa>) -> PathBuf {
+    let peers = nss_db::folder().join("ca.pem");
+    let Some(other) = other.map(TestCa::file) else { return peers };
+    let both = [&peers, &other].map(|file| fs::read(file).expect("a file with roots")).concat();
+    let file = other.with_file_name("both.pem");
+    fs::write(&file, both).expect("a file can be written");
+    file
 }
 
 /// A verifier whose calls are counted.
@@ -137,10 +169,10 @@ pub(super) struct CountedVerifier {
 }
 
 impl CountedVerifier {
-    fn new(trust: Trust) -> Self {
+    fn new(trust: Trust, authority: Option<&TestCa>) -> Self {
         let roots = |file| RootVerifier::from_pem_file(file).expect("a file with roots");
         let inner: Box<dyn CertificateVerifier> = match trust {
-            Trust::PeersCa => Box::new(roots(&nss_db::folder().join("ca.pem"))),
+            Trust::PeersCa => Box::new(roots(&authorities(authority))),
             Trust::AnotherCa => Box::new(roots(&TestCa::new().file())),
             Trust::Anything => Box::new(AcceptAnyCertificate),
         };

@@ -18,6 +18,7 @@ mod fetching;
 mod five_endings;
 mod framing;
 mod hostile;
+mod http1;
 mod lifecycle;
 mod manager;
 mod manager_limits;
