@@ -86,6 +86,18 @@ fn what_a_server_gives_instead_is_used_for_the_next_connection_alone() {
     );
 }
 
+/// While what it was given for still runs.
+#[test]
+fn what_a_server_gives_is_forgotten_when_it_was_used() {
+    let mut machine = machine(3);
+    let _running = machine.get("a.example");
+    refuse(&mut machine, 0, "old.example", Some(&list("given.example")));
+    machine.connected(1);
+    machine.submit(Event::NetworkChanged);
+    let _next = machine.get("a.example");
+    assert_eq!(machine.scripts[2].ech(), Ech::Config(list("old.example")));
+}
+
 #[test]
 fn an_upload_goes_again_as_well() {
     let mut machine = machine(2);
