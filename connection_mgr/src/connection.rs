@@ -113,6 +113,7 @@ pub trait HttpConnection {
 /// What the manager has to do after a connection was driven.
 #[derive(Debug, Default)]
 #[must_use]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 pub struct Aftermath {
     /// Nobody has answered yet, but it takes requests: as early data, or to wait in it.
     pub early: bool,

@@ -359,7 +359,7 @@ impl HttpConnection for HttpConnectionTcp {
         if self.state != TcpState::Verifying {
             return;
         }
-        self.tls.authenticated(verdict.as_ref().map(|()| ()).map_err(|error| error.problem));
+        self.tls.authenticated(verdict.as_ref().copied().map_err(|error| error.problem));
         if let Err(error) = verdict {
             self.fail(error.into_net_error(self.info.host()));
         }

@@ -279,6 +279,7 @@ pub struct ConnectParameters {
 
 /// The engine's knobs, with necko's defaults where nothing else is said.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "independent switches")]
 pub struct Http3Settings {
     /// The connection ends after this much silence.
     pub idle_timeout: Duration,

@@ -50,6 +50,7 @@ pub enum Call {
 }
 
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent switches")]
 struct State {
     events: VecDeque<Http3Event>,
     calls: Vec<Call>,

@@ -98,6 +98,7 @@ pub(crate) enum Command {
 }
 
 /// Everything of a session that is not the engine.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 pub(crate) struct Core {
     pub(crate) host: String,
     pub(crate) state: SessionState,
@@ -504,6 +505,7 @@ impl<H> Http3Session<H> {
 
 /// What is alive in a session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 pub struct SessionSnapshot {
     /// Where it stands.
     pub state: SessionState,

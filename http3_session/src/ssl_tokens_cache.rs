@@ -157,7 +157,7 @@ impl SslTokensCache {
     }
 
     /// Keeps a token. One that is empty, too large or expired isn't worth it.
-    pub fn put(&mut self, peer: PeerId, mut token: ResumptionToken, now: Instant) {
+    pub fn put(&mut self, peer: &PeerId, mut token: ResumptionToken, now: Instant) {
         if token.bytes.is_empty() || token.bytes.len() > LARGEST_TOKEN || token.expires <= now {
             return;
         }
@@ -166,13 +166,13 @@ impl SslTokensCache {
         }
         self.serial = self.serial.wrapping_add(1);
         let record = Record { serial: self.serial, token };
-        self.bytes += record.size(&peer);
+        self.bytes += record.size(peer);
         self.by_expiry.insert(record.place(), peer.clone());
         let records = self.peers.entry(peer.clone()).or_default();
         let at = records.partition_point(|other| other.place() < record.place());
         records.insert(at, record);
         if records.len() > self.limits.per_peer {
-            self.pop(&peer);
+            self.pop(peer);
         }
         self.evict(now);
     }

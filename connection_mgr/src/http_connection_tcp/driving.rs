@@ -67,7 +67,6 @@ impl HttpConnectionTcp {
             ctx.workers().run(Box::new(move || read.run()));
         }
         self.take_finished();
-        self.flush(ctx);
         self.arm_timer(ctx);
     }
 
@@ -75,12 +74,11 @@ impl HttpConnectionTcp {
         if self.state == TcpState::Connecting && !self.poll_connect(ctx)? {
             return Ok(());
         }
-        // The first flight, and what came meanwhile.
-        self.flush_or_fail(ctx)?;
-        // A verdict may have come, when there is nothing to be read.
-        self.follow_tls(ctx);
         self.receive(ctx)?;
-        self.send(ctx)
+        let Err(error) = self.send(ctx) else { return Ok(()) };
+        // A server that answers before it has the whole request, and lets go, makes writing fail. Its answer
+        // may be there still, and is worth more; also when it is the consumer that can't have it yet.
+        if self.receive(ctx)? { Err(error) } else { Ok(()) }
     }
 
     fn poll_connect(&mut self, ctx: &mut Ctx<'_>) -> Result<bool, NetError> {
@@ -95,25 +93,26 @@ impl HttpConnectionTcp {
         Ok(connected)
     }
 
-    /// Reads until nothing is left, the turn's budget is used, or nobody has room for more.
-    fn receive(&mut self, ctx: &mut Ctx<'_>) -> Result<(), NetError> {
+    /// Reads until nothing is left, the turn's budget is used, or nobody has room for more. Answers whether
+    /// nothing is left.
+    fn receive(&mut self, ctx: &mut Ctx<'_>) -> Result<bool, NetError> {
         let mut piece = [0; PIECE];
         loop {
             self.unseal(ctx)?;
             // Whoever has no room for more makes the server wait.
             if !self.sealed.is_empty() || !self.plain.is_empty() || self.state == TcpState::Closed {
-                return Ok(());
+                return Ok(false);
             }
-            let Some(mut io) = ctx.stream_io(self.socket) else { return Ok(()) };
+            let Some(mut io) = ctx.stream_io(self.socket) else { return Ok(true) };
             match read(&mut io, &mut piece)? {
                 StreamRead::Bytes(count) => {
                     self.sealed.extend_from_slice(piece.get(..count).unwrap_or_default());
                 }
-                StreamRead::Blocked => return Ok(()),
+                StreamRead::Blocked => return Ok(!io.budget_exhausted()),
                 StreamRead::End => {
                     self.tls.read_tls_end();
                     self.unseal(ctx)?;
-                    return self.ended_by_the_server();
+                    return self.ended_by_the_server().map(|()| true);
                 }
             }
         }
@@ -203,9 +202,10 @@ impl HttpConnectionTcp {
         Ok(())
     }
 
-    /// Head and body go through TLS to the socket.
+    /// TLS's own words, head and body go through TLS to the socket.
     fn send(&mut self, ctx: &mut Ctx<'_>) -> Result<(), NetError> {
         let now = ctx.now();
+        self.flush(ctx)?;
         while self.state == TcpState::Ready && self.session.wants_send() {
             let tls = &mut self.tls;
             let mut sealed = 0;
@@ -214,7 +214,7 @@ impl HttpConnectionTcp {
                 sealed += taken;
                 taken
             });
-            self.flush_or_fail(ctx)?;
+            self.flush(ctx)?;
             // No room, or nothing there.
             if sealed == 0 || self.tls.wants_write() {
                 break;
@@ -223,7 +223,7 @@ impl HttpConnectionTcp {
         Ok(())
     }
 
-    fn flush_or_fail(&mut self, ctx: &mut Ctx<'_>) -> Result<(), NetError> {
+    fn flush(&mut self, ctx: &mut Ctx<'_>) -> Result<(), NetError> {
         if self.state == TcpState::Connecting || !self.tls.wants_write() {
             return Ok(());
         }
@@ -231,13 +231,6 @@ impl HttpConnectionTcp {
         self.tls
             .write_tls(&mut |bytes| io.write(bytes))
             .map_err(|error| stream_error("sending to the network", &error))
-    }
-
-    /// As [`flush_or_fail`](Self::flush_or_fail), when there is nothing left to fail.
-    fn flush(&mut self, ctx: &mut Ctx<'_>) {
-        if let Err(error) = self.flush_or_fail(ctx) {
-            self.fail(error);
-        }
     }
 
     /// TLS's farewell, as far as there is room for it.

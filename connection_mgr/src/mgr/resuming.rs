@@ -46,7 +46,7 @@ impl ConnectionMgr {
         }
         let peer = self.peer_id(info);
         for token in tokens {
-            self.tokens.put(peer.clone(), token, ctx.now());
+            self.tokens.put(&peer, token, ctx.now());
         }
     }
 

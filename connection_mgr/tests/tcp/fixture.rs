@@ -163,6 +163,11 @@ impl Fixture {
         self.simulation.run_for(both, span).expect("no spin");
     }
 
+    /// The client is busy with something else meanwhile.
+    pub(crate) fn pass_without_client(&mut self, span: Duration) {
+        self.simulation.run_for(&mut self.server, span).expect("no spin");
+    }
+
     pub(crate) fn snapshot(&mut self) -> Snapshot {
         self.stack.call(|mgr, ctx| mgr.snapshot(ctx))
     }

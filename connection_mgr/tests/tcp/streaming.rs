@@ -192,14 +192,16 @@ fn d2_34_an_answer_before_the_end_of_the_request_arrives_however_the_server_ends
         for busy in [false, true] {
             let mut http = Fixture::new();
             let mut response = http.send(Method::POST, &[], RequestBody::from(words(5_000_000)));
-            http.pass(Duration::from_millis(200));
+            http.pass(SECOND / 20);
             http.server.hear(0, true);
+            http.settle();
+            assert!(http.server.line(0).heard.len() < 2_500_000, "the body does not get on");
             http.server.say(0, REFUSED);
-            http.network().advance(Duration::from_millis(1));
+            http.pass(Duration::from_millis(1));
             end(&mut http);
             if busy {
                 // All of it waits for the client's next turn.
-                http.network().advance(Duration::from_millis(50));
+                http.pass_without_client(Duration::from_millis(50));
             }
             http.settle();
             let answer = poll(&mut response).expect("an end");

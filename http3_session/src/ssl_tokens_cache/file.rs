@@ -105,7 +105,7 @@ impl SslTokensCache {
             let left = Duration::from_secs(expires.saturating_sub(seconds));
             // What can't be said in this clock is later than any token lives.
             if let Some(expires) = now.checked_add(left.min(super::LONGEST_LIFE)) {
-                cache.put(peer, ResumptionToken::new(token.to_vec(), expires), now);
+                cache.put(&peer, ResumptionToken::new(token.to_vec(), expires), now);
             }
         }
         Ok(cache)

@@ -34,7 +34,7 @@ fn bytes_of(token: Option<ResumptionToken>) -> Option<Vec<u8>> {
 fn x1_what_is_put_is_got_once_the_one_that_expires_first() {
     let (mut cache, now) = (SslTokensCache::default(), now());
     for (hours, bytes) in [(3, b"c"), (1, b"a"), (2, b"b")] {
-        cache.put(peer("a"), ResumptionToken::new(bytes.to_vec(), now + hours * HOUR), now);
+        cache.put(&peer("a"), ResumptionToken::new(bytes.to_vec(), now + hours * HOUR), now);
     }
     assert_eq!(bytes_of(cache.get(&peer("b"), now)), None);
     for expected in [b"a", b"b", b"c"] {
@@ -48,7 +48,7 @@ fn x1_what_is_put_is_got_once_the_one_that_expires_first() {
 fn x1_a_peer_has_no_more_than_its_share_and_the_soonest_to_expire_goes() {
     let (mut cache, now) = (SslTokensCache::default(), now());
     for n in (1..=15_u8).rev() {
-        cache.put(peer("a"), ResumptionToken::new(vec![n], now + u32::from(n) * HOUR), now);
+        cache.put(&peer("a"), ResumptionToken::new(vec![n], now + u32::from(n) * HOUR), now);
         assert!(cache.len() <= TokensLimits::default().per_peer);
     }
     assert_eq!(cache.len(), 10);
@@ -64,7 +64,7 @@ fn x1_what_is_too_much_for_all_goes_by_expiry() {
     let mut by_count = SslTokensCache::new(TokensLimits { records: 4, ..TokensLimits::default() });
     for cache in [&mut by_bytes, &mut by_count] {
         for (n, hours) in [5, 1, 4, 2, 3].into_iter().enumerate() {
-            cache.put(peer(&n.to_string()), token(hours), now);
+            cache.put(&peer(&n.to_string()), token(hours), now);
             assert!(cache.bytes() <= 5000 && cache.len() <= 4, "{cache:?}");
         }
         assert!(cache.get(&peer("1"), now).is_none(), "it would have expired first");
@@ -77,13 +77,13 @@ fn x1_the_default_bounds_hold_whatever_comes() {
     let (mut cache, now) = (SslTokensCache::default(), now());
     for n in 0..3000_u32 {
         let token = ResumptionToken::new(vec![1; 2000], now + HOUR + Duration::from_secs(n.into()));
-        cache.put(peer(&n.to_string()), token, now);
+        cache.put(&peer(&n.to_string()), token, now);
         assert!(cache.bytes() <= 2 * 1024 * 1024);
     }
     assert!(cache.len() > 900);
     let small = |n: u32| ResumptionToken::new(vec![1], now + DAY + Duration::from_secs(n.into()));
     for n in 0..20_000_u32 {
-        cache.put(peer(&n.to_string()), small(n), now);
+        cache.put(&peer(&n.to_string()), small(n), now);
         assert!(cache.len() <= 4096);
     }
     assert!(cache.to_bytes(now, wall()).len() <= SslTokensCache::MAX_FILE);
@@ -93,7 +93,7 @@ fn x1_the_default_bounds_hold_whatever_comes() {
 fn x1_remove_all_leaves_nothing_of_that_peer_and_clear_nothing_at_all() {
     let (mut cache, now) = (SslTokensCache::default(), now());
     for host in ["a", "a", "b"] {
-        cache.put(peer(host), ResumptionToken::new(b"t".to_vec(), now + HOUR), now);
+        cache.put(&peer(host), ResumptionToken::new(b"t".to_vec(), now + HOUR), now);
     }
     cache.remove_all(&peer("a"));
     assert!(cache.get(&peer("a"), now).is_none());
@@ -106,11 +106,11 @@ fn x1_remove_all_leaves_nothing_of_that_peer_and_clear_nothing_at_all() {
 #[test]
 fn what_has_expired_is_nobodys_and_no_life_is_longer_than_a_week() {
     let (mut cache, now) = (SslTokensCache::default(), now());
-    cache.put(peer("a"), ResumptionToken::new(b"t".to_vec(), now + HOUR), now);
-    cache.put(peer("b"), ResumptionToken::new(b"t".to_vec(), now + 30 * DAY), now);
-    cache.put(peer("c"), ResumptionToken::new(b"t".to_vec(), now), now);
-    cache.put(peer("d"), ResumptionToken::new(Vec::new(), now + HOUR), now);
-    cache.put(peer("e"), ResumptionToken::new(vec![0; LARGEST_TOKEN + 1], now + HOUR), now);
+    cache.put(&peer("a"), ResumptionToken::new(b"t".to_vec(), now + HOUR), now);
+    cache.put(&peer("b"), ResumptionToken::new(b"t".to_vec(), now + 30 * DAY), now);
+    cache.put(&peer("c"), ResumptionToken::new(b"t".to_vec(), now), now);
+    cache.put(&peer("d"), ResumptionToken::new(Vec::new(), now + HOUR), now);
+    cache.put(&peer("e"), ResumptionToken::new(vec![0; LARGEST_TOKEN + 1], now + HOUR), now);
     assert_eq!(cache.len(), 2);
     assert!(cache.get(&peer("a"), now + HOUR).is_none());
     assert_eq!(cache.get(&peer("b"), now).map(|token| token.expires()), Some(now + 7 * DAY));
@@ -162,8 +162,8 @@ fn filled(now: Instant) -> SslTokensCache {
     let route = Some(Route { host: "::1".into(), port: 8443 });
     let mut routed = info("a.test");
     (routed.isolation, routed.route) = (isolation, route);
-    cache.put(PeerId::new(&routed, "p"), ResumptionToken::new(b"one".to_vec(), now + HOUR), now);
-    cache.put(peer("b.test"), ResumptionToken::new(b"two".to_vec(), now + 2 * HOUR), now);
+    cache.put(&PeerId::new(&routed, "p"), ResumptionToken::new(b"one".to_vec(), now + HOUR), now);
+    cache.put(&peer("b.test"), ResumptionToken::new(b"two".to_vec(), now + 2 * HOUR), now);
     cache
 }
 
@@ -189,8 +189,12 @@ fn private_tokens_and_those_of_a_nameless_policy_are_not_written() {
     let isolation = Isolation { private: true, ..Isolation::default() };
     let mut private = info("private.test");
     private.isolation = isolation;
-    cache.put(PeerId::new(&private, "roots"), ResumptionToken::new(b"x".to_vec(), now + HOUR), now);
-    cache.put(PeerId::new(&info("a"), ""), ResumptionToken::new(b"x".to_vec(), now + HOUR), now);
+    cache.put(
+        &PeerId::new(&private, "roots"),
+        ResumptionToken::new(b"x".to_vec(), now + HOUR),
+        now,
+    );
+    cache.put(&PeerId::new(&info("a"), ""), ResumptionToken::new(b"x".to_vec(), now + HOUR), now);
     let bytes = cache.to_bytes(now, wall());
     assert_eq!(bytes, SslTokensCache::default().to_bytes(now, wall()));
 }
@@ -267,7 +271,7 @@ proptest! {
                 0..=2 => {
                     let length = usize::try_from(number * 7).unwrap();
                     let expires = now + Duration::from_secs(number);
-                    cache.put(peer.clone(), ResumptionToken::new(vec![1; length], expires), now);
+                    cache.put(&peer, ResumptionToken::new(vec![1; length], expires), now);
                 }
                 3 => {
                     let first = cache.peers.get(&peer).and_then(|records| {

@@ -210,9 +210,9 @@ fn a_consumer_that_does_not_read_holds_the_server_back() {
     let (server, handler) = server(|connection| {
         connection.read_request();
         connection.send("HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n");
-        let piece = [b'x'; 65536];
+        let piece = vec![b'x'; 65536];
         let mut sent = 0;
-        while connection.send(piece) && sent < 1_000_000_000 {
+        while connection.send(&piece) && sent < 1_000_000_000 {
             sent += piece.len();
         }
     });
