@@ -123,7 +123,8 @@ pub struct Aftermath {
     pub draining: bool,
     /// It failed before it was connected, with this.
     pub failed_to_connect: Option<NetError>,
-    /// Nothing is left of it, and no handle will say so: it ended while it was idle.
+    /// Nothing is left of it. If no handle's reclaim is on its way to say so, because it ended while it was idle,
+    /// it is removed now.
     pub ended: bool,
     /// Transactions that are to be dispatched again.
     pub restarts: Restarts,

@@ -79,6 +79,8 @@ pub(crate) struct Registered {
     pub(crate) strangers: BTreeSet<ConnectionInfo>,
     /// Grows with each dispatch: who was used least lately makes room first.
     pub(crate) last_used: u64,
+    /// It has a handle, or the reclaim of one is on its way.
+    pub(crate) in_use: bool,
 }
 
 /// Owns every connection of a socket thread, and is the [`SocketHandler`] that the service drives.
@@ -188,7 +190,7 @@ impl ConnectionMgr {
                 concerned.insert(info);
             }
         }
-        if aftermath.ended {
+        if aftermath.ended && !self.connections.get(key.slot()).is_some_and(|found| found.in_use) {
             self.remove_connection(ctx, key);
         }
         for info in concerned {

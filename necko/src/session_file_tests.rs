@@ -18,7 +18,7 @@ fn filled(hosts: &[&str]) -> SslTokensCache {
     for host in hosts {
         let peer = PeerId::new(&ConnectionInfo::new(host, 443), "roots");
         let token = ResumptionToken::new(vec![7; 2000], now + Duration::from_hours(1));
-        tokens.put(peer, token, now);
+        tokens.put(&peer, token, now);
     }
     tokens
 }

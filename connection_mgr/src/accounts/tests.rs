@@ -112,7 +112,8 @@ fn register(mgr: &mut ConnectionMgr, info: &ConnectionInfo) -> ConnectionKey {
     let connection = Box::new(Still(Some(handle)));
     let (guests, strangers) = (BTreeSet::new(), BTreeSet::new());
     let info = info.clone();
-    let registered = Registered { info, connection, guests, strangers, last_used: 0 };
+    let registered =
+        Registered { info, connection, guests, strangers, last_used: 0, in_use: false };
     ConnectionKey::new(mgr.connections.insert(registered))
 }
 

@@ -201,7 +201,14 @@ impl ConnectionMgr {
             };
             let (guests, strangers) = (BTreeSet::new(), BTreeSet::new());
             let info = info.clone();
-            Ok::<_, NetError>(Registered { info, connection, guests, strangers, last_used: 0 })
+            Ok::<_, NetError>(Registered {
+                info,
+                connection,
+                guests,
+                strangers,
+                last_used: 0,
+                in_use: false,
+            })
         })?;
         let key = ConnectionKey::new(slot);
         log::debug!(target: "necko::mgr", "{info}: connecting to {peer}");

@@ -118,6 +118,7 @@ impl ConnectionMgr {
         {
             let reclaim = ctx.poster().waker(Target::Reclaim(key));
             registered.connection.hold(ConnectionHandle::new(reclaim, &self.handles));
+            registered.in_use = true;
         }
     }
 

@@ -13,11 +13,12 @@ impl ConnectionMgr {
     /// every list and the table. Then the entry's queue is served.
     pub(super) fn reclaim_connection(&mut self, ctx: &mut Ctx<'_>, key: ConnectionKey) {
         step(Step::ReclaimConnection);
-        let Some(registered) = self.connections.get(key.slot()) else { return };
+        let Some(registered) = self.connections.get_mut(key.slot()) else { return };
         if registered.connection.holds_handle() {
             // It was dispatched again before this was delivered, and has a new one.
             return;
         }
+        registered.in_use = false;
         self.lifetime.reclaimed += 1;
         if registered.connection.may_be_used_again() && !self.shutting_down {
             let info = registered.info.clone();

@@ -144,8 +144,9 @@ fn a_body_until_the_connections_end_is_whole_only_with_a_farewell() {
     assert!(matches!(error, NetError::PartialTransfer { received: 9, .. }), "{error:?}");
 }
 
+/// <https://github.com/lexiforest/curl_cffi/issues/797>
 #[test]
-fn d2_49_an_idle_connection_that_ends_or_speaks_is_let_go() {
+fn d2_2_an_idle_connection_that_ends_or_speaks_is_let_go() {
     let (server, handler) = server(|connection| {
         let request = connection.read_request().expect("a request");
         connection.respond(b"ok");

@@ -26,6 +26,7 @@ mod option_texts;
 mod planted_leaks;
 mod racing;
 mod random;
+mod reclaiming;
 mod restarting;
 mod resuming;
 mod scripted_engine;

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use tests::simulated::{
-    Bench, HOST, Http3ServerPeer, MS, OTHER, PORT, SECOND, SERVER, SERVER_V6, Setup,
+    Act, Ask, Bench, HOST, Http3ServerPeer, MS, OTHER, PORT, SECOND, SERVER, SERVER_V6, Setup,
 };
 use transaction::{NetError, TimeoutPhase};
 
@@ -130,4 +130,49 @@ fn a_first_address_that_is_slow_but_wins_keeps_what_was_put_on_it() {
     let snapshot = bench.snapshot();
     assert_eq!((snapshot.connections(), snapshot.lifetime.connections), (1, 2));
     assert_eq!((peer(&mut bench), snapshot.lifetime.dispatched), (at(SERVER_V6), 1));
+}
+
+#[test]
+fn h23_over_tcp_a_family_that_is_black_holed_costs_no_more_either() {
+    let mut bench = Setup::new(7).http1().build();
+    let server = bench.http1_server(SERVER, |_| vec![Act::Head, Act::respond("hello")]);
+    bench.silent_server(SERVER_V6);
+    bench.network().blackhole(tests::simulated::CLIENT_V6.into(), SERVER_V6, true);
+    bench.name(HOST, [SERVER_V6, SERVER]);
+    let start = bench.elapsed();
+    let mut fetch = bench.ask(Ask::get("/").http1());
+    bench.run_until("a connection", |client| {
+        let snapshot = client.call(|mgr, ctx| mgr.snapshot(ctx));
+        snapshot.entries.iter().any(|entry| entry.connections.len() == 1 && entry.connecting == 0)
+    });
+    let waited = bench.since(start);
+    // TCP's round trip and that of TLS.
+    assert!(250 * MS < waited && waited < 300 * MS, "{waited:?}");
+    bench.finish([&mut fetch]);
+    assert_eq!(fetch.body(), b"hello");
+    let snapshot = bench.snapshot();
+    assert_eq!((snapshot.connections(), snapshot.service.sockets), (1, 1));
+    assert_eq!((snapshot.lifetime.connections, server.connections()), (2, 1));
+    assert_eq!(peer(&mut bench), at(SERVER));
+}
+
+#[test]
+fn over_tcp_when_every_address_is_dead_one_error_lists_each_attempt() {
+    let mut bench =
+        Setup::new(8).http1().connections(|limits| limits.attempt_timeout = 5 * SECOND).build();
+    bench.bare_machine(SERVER);
+    bench.network().blackhole(tests::simulated::CLIENT.into(), OTHER, true);
+    bench.name(HOST, [OTHER, SERVER]);
+    let mut fetch = bench.ask(Ask::get("/").http1());
+    bench.finish([&mut fetch]);
+    let NetError::NoAddressAnswered { attempts, .. } = fetch.error() else {
+        panic!("{:?}", fetch.error())
+    };
+    let (refused, dead) = ((SERVER, PORT).into(), (OTHER, PORT).into());
+    let expected = [
+        (refused, NetError::ConnectionRefused { peer: refused }),
+        (dead, NetError::NetTimeout(TimeoutPhase::Connect)),
+    ];
+    assert_eq!(attempts, &expected);
+    bench.run_until_empty();
 }
