@@ -159,13 +159,13 @@ impl Turn<'_, '_> {
         (self.core.resumed, self.core.ech.accepted) = (stats.resumed, stats.ech_accepted);
         log::debug!(
             target: "necko::session",
-            "{}: connected ({}, {}, {}, {}, early data {})",
+            "{}: connected{}, early data {} ({}, {}, {})",
             self.core.host,
+            if stats.resumed { ", resumed" } else { "" },
+            self.core.early_data,
             stats.key_exchange,
             stats.cipher,
-            if stats.resumed { "resumed" } else { "new" },
             if stats.ech_accepted { "ECH accepted" } else { "no ECH" },
-            self.core.early_data,
         );
         step(Step::SessionConnected);
         self.core.state = SessionState::Connected;

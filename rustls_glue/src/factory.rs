@@ -65,6 +65,8 @@ fn config(provider: Arc<CryptoProvider>) -> Result<ClientConfig, rustls::Error> 
         .with_no_client_auth();
     config.alpn_protocols = vec![Alpn::Http11.token().as_bytes().to_vec()];
     config.enable_early_data = false;
+    // As NSS does: to the file that SSLKEYLOGFILE names, if it names one.
+    config.key_log = Arc::new(rustls::KeyLogFile::new());
     Ok(config)
 }
 

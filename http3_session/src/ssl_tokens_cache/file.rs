@@ -91,7 +91,8 @@ impl SslTokensCache {
             return Err(TokensFileError::Version(version));
         }
         let (content, sum) = bytes.split_last_chunk().ok_or(TokensFileError::Damaged)?;
-        if checksum(content) != u64::from_be_bytes(*sum) {
+        // Fuzzing is to come further than to a wrong sum.
+        if !cfg!(fuzzing) && checksum(content) != u64::from_be_bytes(*sum) {
             return Err(TokensFileError::Damaged);
         }
         let records = content.get(MAGIC.len() + size_of_val(&version)..);

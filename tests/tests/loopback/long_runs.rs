@@ -4,11 +4,12 @@
 
 use std::{net::Ipv4Addr, time::Duration};
 
-use necko::{HttpHandler, NetError};
+use http::Method;
+use necko::{Alpn, HttpHandler, NetError, Request};
 use socket_transport::Clock;
 use tests::loopback::{
-    Client, DeadPort, Resources, ServerProcess, TestCa, fetch, in_a_process_of_its_own, in_soak,
-    own_resident_memory, read_to_end, tell, wait_until_empty,
+    Client, DeadPort, Http1Server, Resources, ServerProcess, TestCa, fetch,
+    in_a_process_of_its_own, in_soak, own_resident_memory, read_to_end, tell, wait_until_empty,
 };
 
 const LIMIT: Duration = Duration::from_mins(20);
@@ -84,5 +85,52 @@ fn d2_12_many_refused_dials_later_descriptors_and_memory_are_the_same() {
             let error = fetch(handler.get(&format!("https://{peer}/"))).unwrap_err();
             assert_eq!(error, NetError::ConnectionRefused { peer });
         });
+    });
+}
+
+/// Connections that are used again: six, whatever is asked of them.
+#[test]
+fn m5_ten_thousand_requests_over_six_connections_later_descriptors_and_memory_are_the_same() {
+    let name = "long_runs::m5_ten_thousand_requests_over_six_connections_later_descriptors_and_memory_are_the_same";
+    in_a_process_of_its_own(name, LIMIT, || {
+        let ca = TestCa::new();
+        let server = Http1Server::start(ca.localhost(), |connection| {
+            while connection.read_request().is_some() && connection.respond(&[b'x'; 100]) {}
+        });
+        let handler = Client::trusting(&ca.file()).to(server.address()).start();
+        let round = || {
+            let get = || Request::new(Method::GET, &server.url("/")).unwrap().version(Alpn::Http11);
+            let pending: Vec<_> = (0..20).map(|_| handler.fetch(get())).collect();
+            for pending in pending {
+                let mut body = fetch(pending).unwrap().into_body();
+                let length = std::io::copy(&mut body, &mut std::io::sink()).unwrap();
+                assert_eq!(length, 100);
+            }
+        };
+        let (rounds, clock) = (500, Clock::system());
+        let begin = clock.now();
+        round();
+        let before = Resources::now().descriptors;
+        let mut memory = vec![u64::MAX; rounds];
+        for memory in memory.iter_mut().skip(1) {
+            round();
+            *memory = own_resident_memory();
+        }
+        assert_eq!(Resources::now().descriptors, before);
+        let snapshot = handler.snapshot().unwrap();
+        assert_eq!((snapshot.lifetime.connections, snapshot.lifetime.dispatched), (6, 10_000));
+        assert_eq!(server.connections(), 6);
+        let (second, last) =
+            (mean(&memory[rounds / 4..rounds / 2]), mean(&memory[rounds * 3 / 4..]));
+        tell(&format!(
+            "10000 requests over 6 connections in {:.1} s; {} descriptors before and after; resident memory \
+             {:.2} MiB in the second quarter, {:.2} MiB in the last ({:+.2} %)",
+            (clock.now() - begin).as_secs_f64(),
+            before.len(),
+            second / MIB,
+            last / MIB,
+            (last / second - 1.0) * 100.0,
+        ));
+        assert!(last <= second * 1.02 + mean(&[1 << 18]), "resident memory grew: {memory:?}");
     });
 }
