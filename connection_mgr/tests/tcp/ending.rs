@@ -120,9 +120,9 @@ fn m16_a_cancelled_request_ends_its_own_connection_and_no_other() {
         http.server.say(line, said);
         http.settle();
         if as_body {
-            drop(body(&mut cancelled))
+            drop(body(&mut cancelled));
         } else {
-            drop(cancelled)
+            drop(cancelled);
         }
         http.settle();
         assert!(http.server.line(line).ended && !http.server.line(1 - line).ended);

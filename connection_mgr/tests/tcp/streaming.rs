@@ -44,8 +44,11 @@ fn d2_38_a_slow_consumer_holds_the_server_back_and_gets_everything_in_the_end() 
         let head = format!("HTTP/1.1 200 OK\r\n{framing}\r\n\r\n");
         http.server.say(0, [head.into_bytes(), words(LENGTH)].concat());
         http.pass(60 * SECOND);
-        let held = http.connection();
-        assert!(held.buffered <= 96 * 1024 && held.unread <= 64 * 1024, "{held:?}");
+        let connection = http.connection();
+        assert!(
+            connection.buffered <= 96 * 1024 && connection.unread <= 64 * 1024,
+            "{connection:?}"
+        );
         let sent = http.network().counts(crate::fixture::SERVER, crate::fixture::CLIENT);
         assert!(http.server.left(0) > LENGTH / 2, "{} left, {sent:?}", http.server.left(0));
         let mut body = body(&mut response);
