@@ -1,6 +1,6 @@
 //! Servers that want a request once more: over HTTP/1.1, or because they did not wait for it.
 
-use tests::simulated::{Ask, Bench, RawPeer, SECOND};
+use tests::simulated::{Act, Ask, Bench, Http3ServerPeer, RawPeer, SECOND, SERVER, Setup};
 use transaction::{ErrorCode, NetError};
 
 const FALLBACK: ErrorCode = ErrorCode::VERSION_FALLBACK;
@@ -39,4 +39,23 @@ fn a_408_has_the_request_sent_again_whole_and_once() {
         });
         assert_eq!((bodies.len(), bodies[1]), (2, 20_000), "{bodies:?}");
     }
+}
+
+#[test]
+fn h3_version_fallback_has_the_request_sent_again_over_http1_1_whatever_its_method() {
+    let mut bench = Setup::new(4).http1().build();
+    let http3 = bench.http3_server(SERVER, |parameters| parameters);
+    let http1 =
+        bench.http1_server(SERVER, |_| vec![Act::Head, Act::Body(4), Act::respond("over TCP")]);
+    let mut fetch = bench.ask(Ask::post("/VersionFallback", "once"));
+    bench.finish([&mut fetch]);
+    assert_eq!((fetch.status(), fetch.body()), (200, &b"over TCP"[..]));
+    assert_eq!(http3.look(|server| server.count("/VersionFallback")), 1);
+    let heard = http1.heard(0);
+    let lines: Vec<_> = heard.heads[0].lines().take(2).collect();
+    assert_eq!(lines, ["POST /VersionFallback HTTP/1.1", "Host: necko.test:443"]);
+    assert_eq!(heard.bodies, [b"once"]);
+    // The HTTP/3 connection is as good as it was.
+    bench.fetch("/100").expect_pattern(100);
+    assert_eq!(http3.look(Http3ServerPeer::connections), 1);
 }
