@@ -103,6 +103,10 @@ impl SslTokensCache {
         cache.set_engine_key(key.to_vec());
         while !reader.0.is_empty() {
             let (peer, expires, token) = reader.record().ok_or(TokensFileError::Damaged)?;
+            // None such is ever written: any verifier without a name for its policy would take it.
+            if peer.policy.is_empty() {
+                return Err(TokensFileError::Damaged);
+            }
             let left = Duration::from_secs(expires.saturating_sub(seconds));
             // What can't be said in this clock is later than any token lives.
             if let Some(expires) = now.checked_add(left.min(super::LONGEST_LIFE)) {
@@ -123,7 +127,7 @@ fn seconds(wall: SystemTime) -> u64 {
 }
 
 /// FNV-1a. It finds accidents; whoever may write the file needs no accident.
-fn checksum(bytes: &[u8]) -> u64 {
+pub(super) fn checksum(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |sum, byte| {
         (sum ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
     })

@@ -200,6 +200,27 @@ fn private_tokens_and_those_of_a_nameless_policy_are_not_written() {
 }
 
 #[test]
+fn a_file_with_a_token_of_a_nameless_policy_is_refused_although_its_sum_is_right() {
+    let now = now();
+    let mut cache = SslTokensCache::default();
+    cache.put(&PeerId::new(&info("a"), "p"), token_of(b"x", now), now);
+    let bytes = cache.to_bytes(now, wall());
+    // The policy is the first text behind the magic, the version and an empty key.
+    let policy = file_magic() + 2 + 2;
+    assert_eq!(bytes[policy..policy + 3], [0, 1, b'p']);
+    let mut forged = bytes[..policy].to_vec();
+    forged.extend([0, 0]);
+    forged.extend(&bytes[policy + 3..bytes.len() - 8]);
+    forged.extend(super::file::checksum(&forged).to_be_bytes());
+    let read = SslTokensCache::from_bytes(&forged, now, wall()).map(|cache| cache.len());
+    assert_eq!(read, Err(TokensFileError::Damaged));
+}
+
+fn token_of(bytes: &[u8], now: Instant) -> ResumptionToken {
+    ResumptionToken::new(bytes.to_vec(), now + HOUR)
+}
+
+#[test]
 fn what_is_not_such_a_file_is_refused_for_the_right_reason() {
     let now = now();
     let read =
