@@ -84,6 +84,8 @@ pub struct HttpConnectionTcp {
     handle: Option<ConnectionHandle>,
     resume_send: Waker,
     timings: ConnectTimings,
+    /// Its own end, once it is connected.
+    local: Option<SocketAddr>,
     /// What it failed with.
     error: Option<NetError>,
     report: Report,
@@ -162,6 +164,7 @@ impl HttpConnectionTcp {
             handle: None,
             resume_send: ctx.poster().waker(Target::ResumeSend(key)),
             timings,
+            local: None,
             error: None,
             report: Report::default(),
             must_not_be_reused: false,
@@ -212,6 +215,9 @@ impl HttpConnectionTcp {
         let reused = self.session.exchanges() > 0;
         if !reused {
             transaction.timings().connection(self.timings);
+        }
+        if let Some(local) = self.local {
+            transaction.timings().carried_by(local, self.peer);
         }
         self.session.activate(transaction, reused);
     }

@@ -87,6 +87,7 @@ impl HttpConnectionTcp {
         let connected =
             io.connect_result().map_err(|error| connect_error(peer, "connecting", &error))?;
         if connected {
+            self.local = Some(io.local_addr());
             self.state = TcpState::Handshaking;
             self.timings.secure_connection_start = Some(ctx.now());
         }

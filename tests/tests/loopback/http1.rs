@@ -72,6 +72,25 @@ fn m5_a_connection_is_used_again_by_the_next_request() {
 }
 
 #[test]
+fn the_first_request_has_its_connections_timings_and_each_knows_where_it_went() {
+    let (server, handler) = server(echo);
+    for first in [true, false] {
+        let response = fetch(handler.fetch(request(Method::GET, &server, "/"))).unwrap();
+        let timings = response.timings();
+        assert_eq!(timings.remote, Some(server.address()));
+        assert!(timings.local.is_some_and(|local| local.ip().is_loopback() && local.port() > 0));
+        let connect = timings.connect;
+        let all = [connect.connect_start, connect.secure_connection_start, connect.connect_end];
+        assert!(all.iter().all(|time| time.is_some() == first), "{timings:?}");
+        assert!(all.is_sorted() && timings.request_start <= timings.response_start);
+        assert_eq!(timings.connection_was_reused(), !first);
+        let mut body = response.into_body();
+        while block_on(DEADLINE, body.chunk()).unwrap().is_some() {}
+        settled(&handler, "it is idle", |snapshot| snapshot.handles == 0);
+    }
+}
+
+#[test]
 fn bodies_go_up_with_a_length_and_in_chunks() {
     let (server, handler) = server(echo);
     let body = vec![b'x'; 300_000];
