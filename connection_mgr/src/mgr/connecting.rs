@@ -251,12 +251,15 @@ impl ConnectionMgr {
             && entry.active.contains(&key)
         {
             entry.speculative = false;
+            // Who began before it, and has not answered.
+            let earlier = entry.connecting.iter().take_while(|connecting| **connecting != key);
+            let earlier: Vec<_> = earlier.copied().collect();
             entry.connecting.retain(|connecting| *connecting != key);
             if info.alpn == Alpn::Http3 && usable {
                 self.coalescing.insert(CoalescingKey::new(info, peer.ip()), key);
             }
             entry.ech_retry = None;
-            self.end_race(ctx, info, peer);
+            self.end_race(ctx, info, peer, &earlier);
         }
     }
 }

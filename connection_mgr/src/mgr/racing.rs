@@ -43,7 +43,14 @@ impl ConnectionMgr {
     }
 
     /// `peer` has answered. What runs on the other attempts goes to the winner.
-    pub(super) fn end_race(&mut self, ctx: &mut Ctx<'_>, info: &ConnectionInfo, peer: SocketAddr) {
+    /// The other family is slow if one of its addresses has failed, or began `earlier`.
+    pub(super) fn end_race(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        info: &ConnectionInfo,
+        peer: SocketAddr,
+        earlier: &[ConnectionKey],
+    ) {
         let Some(entry) = self.entries.get_mut(info) else { return };
         let family = Family::of(peer);
         let other = if family == Family::V4 { Family::V6 } else { Family::V4 };
@@ -55,7 +62,7 @@ impl ConnectionMgr {
         // Who goes to the same address is no rival.
         let losers: Vec<_> =
             entry.connecting.extract_if(.., |key| goes_to(key) != Some(peer)).collect();
-        lost |= losers.iter().filter_map(goes_to).any(|loser| Family::of(loser) == other);
+        lost |= earlier.iter().filter_map(goes_to).any(|loser| Family::of(loser) == other);
         if entry.half_open.is_racing() {
             self.abandon_half_open(ctx, info);
         }

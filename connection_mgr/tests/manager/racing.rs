@@ -173,6 +173,21 @@ fn h23_a_family_that_did_not_answer_is_tried_last_until_the_network_changes() {
 }
 
 #[test]
+fn h23_a_family_that_began_later_and_lost_is_not_slow() {
+    let mut machine = machine(4);
+    let mut response = machine.fetch("both.example");
+    machine.run_for(DELAY * 2);
+    connected(&mut machine, 0);
+    answer(&mut machine, 0);
+    assert_answered(&mut response);
+    machine.name("both.example", &[1, 101]);
+    closed(&mut machine, 0);
+    let _response = machine.fetch("both.example");
+    machine.run_for(DELAY / 2);
+    assert_eq!(peers(&mut machine).0, [address(1, 443).to_string()], "the resolver's order");
+}
+
+#[test]
 fn m15_a_race_that_nobody_waits_for_any_more_is_given_up() {
     let mut machine = machine(2);
     let running = machine.fetch("both.example");
