@@ -145,9 +145,8 @@ impl Addresses {
 }
 
 /// The first of one family, the first of the other, the second of the one …
-fn take_turns(addresses: Vec<SocketAddr>, slow: Option<Family>) -> VecDeque<SocketAddr> {
+fn take_turns(mut addresses: Vec<SocketAddr>, slow: Option<Family>) -> VecDeque<SocketAddr> {
     let mut known = BTreeSet::new();
-    let mut addresses = addresses;
     addresses.retain(|address| known.insert(*address));
     let Some(first) = addresses.first().map(|first| Family::of(*first)) else {
         return VecDeque::new();

@@ -111,12 +111,12 @@ impl BodyReader {
         }
     }
 
-    /// Whether it can be sent again from its start.
     /// How many bytes it has, if that was known from the start.
     pub(crate) fn length(&self) -> Option<u64> {
         self.length
     }
 
+    /// Whether it can be sent again from its start.
     pub(crate) fn can_rewind(&self) -> bool {
         match &self.source {
             Source::Empty | Source::Bytes(_) | Source::File(_) => true,
