@@ -1,5 +1,5 @@
-"""Mends neqo where nothing outside of neqo could: a server could end the whole process, and every connection left
-something behind.
+"""Mends neqo where nothing outside of neqo could: a server could end the whole process, every connection left
+something behind, and streams that came early were lost.
 
   python3 mend_neqo.py FOLDER     the folder with neqo's crates
 
@@ -40,6 +40,16 @@ MENDS = [
         let label = CString::new("sslwrapper")?;
         let id = *ID.get_or_init(|| unsafe { prio::PR_GetUniqueIdentity(label.as_ptr()) });
 """,
+    ),
+    # A stream of a WebTransport session may overtake the response that opens it. Nobody was told of such a stream,
+    # neither then nor later: what waited on it waited for ever.
+    (
+        "neqo-http3",
+        "src/features/extended_connect/webtransport_session.rs",
+        """        if self.state == SessionState::Active {
+            if stream_id.is_bidi() {""",
+        """        if matches!(self.state, SessionState::Negotiating | SessionState::Active) {
+            if stream_id.is_bidi() {""",
     ),
 ]
 
