@@ -1,6 +1,8 @@
 //! All connections and waiting transactions of one destination. Necko's class is `ConnectionEntry`.
 
-use transaction::{Alpn, ConnectionInfo};
+use std::sync::Arc;
+
+use transaction::{Alpn, CertificateVerifier, ConnectionInfo};
 
 use crate::{
     addresses::Addresses, ech::EchRetry, half_open::HalfOpen, pending::PendingTransactionQueue,
@@ -8,7 +10,7 @@ use crate::{
 };
 
 /// The lists of one [`ConnectionInfo`]. A connection is on exactly one of its entry's three lists.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct ConnectionEntry {
     /// In use, usable, or being made. Of HTTP/3 at most one; before there is one, one for each address that
     /// is tried.
@@ -32,6 +34,8 @@ pub(crate) struct ConnectionEntry {
     pub(crate) ech_retry: Option<EchRetry>,
     /// It would make a connection, and stands in the line of those that wait for room.
     pub(crate) starved: bool,
+    /// Who verifies certificates in place of the manager's verifier.
+    pub(crate) verifier: Option<Arc<dyn CertificateVerifier>>,
 }
 
 impl ConnectionEntry {
@@ -112,7 +116,7 @@ mod tests {
         for fill in fill {
             let mut entry = ConnectionEntry::default();
             fill(&mut entry, key);
-            assert!(!entry.is_empty(), "{entry:?}");
+            assert!(!entry.is_empty());
         }
     }
 

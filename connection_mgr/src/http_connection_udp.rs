@@ -42,7 +42,6 @@ const LONGEST_CLOSING: Duration = Duration::from_secs(15);
 
 /// Owns a socket's key, a timer and a session. Registered with the manager under its [`ConnectionKey`].
 pub struct HttpConnectionUdp {
-    key: ConnectionKey,
     peer: SocketAddr,
     socket: SocketKey,
     timer: TimerKey,
@@ -58,6 +57,8 @@ pub struct HttpConnectionUdp {
     was_connected: bool,
     /// The manager was told that requests may go early.
     told_early: bool,
+    /// The manager was told that it takes no more requests.
+    told_draining: bool,
     /// Timer and socket were let go.
     closed: bool,
 }
@@ -90,10 +91,11 @@ impl HttpConnectionUdp {
         if dial.resumption_token.is_some() {
             session.resume(parts.settings.early_data);
         }
+        let poster = ctx.poster().clone();
+        session.set_owners(move |stream| poster.waker(Target::Stream(key, stream)));
         session.begin_timings(dial.timings, local, ctx.now());
         session.set_ech_retry(dial.ech.is_retry);
         let connection = Self {
-            key,
             peer,
             socket,
             timer: ctx.create_timer(Target::Connection(key)),
@@ -105,6 +107,7 @@ impl HttpConnectionUdp {
             force_recv: ctx.poster().waker(Target::ForceRecv(key)),
             was_connected: false,
             told_early: false,
+            told_draining: false,
             closed: false,
         };
         // The first flight leaves also when it is made for nobody yet.
@@ -203,13 +206,12 @@ impl HttpConnection for HttpConnectionUdp {
 
     fn activate(
         &mut self,
-        ctx: &Ctx<'_>,
+        _ctx: &Ctx<'_>,
         transaction: Box<HttpTransaction>,
     ) -> Result<(), Box<HttpTransaction>> {
         step(Step::Activate);
         let Some(session) = &mut self.session else { return Err(transaction) };
-        let (poster, key) = (ctx.poster(), self.key);
-        session.add_stream(transaction, |stream| poster.waker(Target::Stream(key, stream)))?;
+        session.add_stream(transaction)?;
         self.resume_send();
         Ok(())
     }
@@ -312,10 +314,13 @@ impl HttpConnection for HttpConnectionUdp {
         let failed = state >= SessionState::Closing && !self.was_connected;
         let early = state == SessionState::ZeroRtt && !self.told_early;
         self.told_early |= early;
+        let draining = self.was_connected && !session.can_reuse() || failed;
+        // A connection with a WebTransport session is so for all of its life.
+        let newly_draining = draining && !std::mem::replace(&mut self.told_draining, draining);
         let aftermath = Aftermath {
             early,
             connected,
-            draining: self.was_connected && !session.can_reuse() || failed,
+            draining: newly_draining,
             // Another try that begins anew may do better at the same address.
             failed_to_connect: session
                 .error()

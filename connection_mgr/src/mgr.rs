@@ -22,7 +22,7 @@ use http3_session::{
     SslTokensCache, VerificationRequest,
 };
 use socket_transport::{Detached, Ready, SocketHandler, slots::Slots};
-use transaction::{ConnectionInfo, NetError, TabId, TransactionId};
+use transaction::{ConnectionInfo, NetError, TabId, TransactionId, WebTransportUse};
 
 use crate::{
     addresses::SlowFamilies,
@@ -63,8 +63,17 @@ impl Parts {
         let (settings, host) = (self.settings.clone(), dial.info.host().to_owned());
         let (remote, ech, is_retry) = (dial.peer, dial.ech.ech.clone(), dial.is_retry);
         let resumption_token = dial.resumption_token.clone();
-        let parameters =
-            ConnectParameters { host, local, remote, resumption_token, is_retry, ech, settings };
+        let web_transport = dial.info.web_transport != WebTransportUse::None;
+        let parameters = ConnectParameters {
+            host,
+            local,
+            remote,
+            resumption_token,
+            is_retry,
+            ech,
+            web_transport,
+            settings,
+        };
         self.engines.connect(&parameters, now)
     }
 }
@@ -155,7 +164,7 @@ impl ConnectionMgr {
         aftermath: Aftermath,
     ) {
         if let Some(request) = aftermath.verification {
-            self.verify(ctx, key, request);
+            self.verify(ctx, key, &info, request);
         }
         // Before the restarts, which forget them.
         self.keep_tokens(ctx, &info, aftermath.tokens);
@@ -198,8 +207,16 @@ impl ConnectionMgr {
         }
     }
 
-    fn verify(&self, ctx: &Ctx<'_>, key: ConnectionKey, request: VerificationRequest) {
-        let (verifier, poster) = (Arc::clone(&self.parts.verifier), ctx.poster().clone());
+    fn verify(
+        &self,
+        ctx: &Ctx<'_>,
+        key: ConnectionKey,
+        info: &ConnectionInfo,
+        request: VerificationRequest,
+    ) {
+        let own = self.entries.get(info).and_then(|entry| entry.verifier.as_ref());
+        let (verifier, poster) =
+            (Arc::clone(own.unwrap_or(&self.parts.verifier)), ctx.poster().clone());
         ctx.workers().run(Box::new(move || {
             let verdict = verifier.verify(&request);
             poster.post(Event::CertificateVerified(key, verdict));

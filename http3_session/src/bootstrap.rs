@@ -2,8 +2,8 @@
 
 use std::{net::SocketAddr, time::Instant};
 
-use streams::Http3Stream;
-use transaction::ConnectTimings;
+use streams::Http3StreamBase;
+use transaction::{ConnectTimings, HttpTransaction};
 
 use crate::stream_table::{StreamKey, StreamTable};
 
@@ -34,8 +34,9 @@ impl Bootstrap {
     /// The handshake is done. A request that was sent before is told.
     pub(crate) fn connected(&mut self, streams: &StreamTable, now: Instant) {
         self.timings.connect_end = Some(now);
-        if let Some(stream) = self.given_to.and_then(|key| streams.get(key)) {
-            stream.transaction().timings().connection(self.timings);
+        let first = self.given_to.and_then(|key| streams.get(key));
+        if let Some(transaction) = first.and_then(Http3StreamBase::transaction) {
+            transaction.timings().connection(self.timings);
         }
     }
 
@@ -43,11 +44,11 @@ impl Bootstrap {
     pub(crate) fn request_starts(
         &mut self,
         key: StreamKey,
-        stream: &Http3Stream,
+        transaction: &HttpTransaction,
         peer: SocketAddr,
         now: Instant,
     ) {
-        let timings = stream.transaction().timings();
+        let timings = transaction.timings();
         if self.given_to.is_none() {
             self.given_to = Some(key);
             timings.connection(self.timings);

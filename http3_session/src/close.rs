@@ -1,6 +1,6 @@
 //! What the streams of a dying session are told (necko's `Http3Session::Shutdown`).
 
-use streams::Http3Stream;
+use streams::Http3StreamBase;
 use transaction::{Closed, NetError, Restarts};
 
 /// How a stream ends with its session.
@@ -14,14 +14,22 @@ pub(crate) enum Failure {
 
 impl Failure {
     /// Ends `stream`; what may go again is added to `restarts`.
-    pub(crate) fn apply(self, stream: Http3Stream, restarts: &mut Restarts) {
-        match self {
-            Self::Abort(error) => stream.abort_without_engine(error),
-            Self::Close(error) => {
-                if let Closed::Restart(transaction) = stream.close_without_engine(Err(error)) {
-                    restarts.push(transaction);
-                }
+    pub(crate) fn apply(self, stream: Http3StreamBase, restarts: &mut Restarts) {
+        let closed = match (self, stream) {
+            (Self::Abort(error), Http3StreamBase::Http(stream)) => {
+                return stream.abort_without_engine(error);
             }
+            (Self::Abort(error), Http3StreamBase::Session(session)) => return session.abort(error),
+            (Self::Close(error), Http3StreamBase::Http(stream)) => {
+                stream.close_without_engine(Err(error))
+            }
+            (Self::Close(error), Http3StreamBase::Session(session)) => session.close(Err(error)),
+            (Self::Abort(error) | Self::Close(error), Http3StreamBase::WebTransport(stream)) => {
+                return stream.close(&error);
+            }
+        };
+        if let Closed::Restart(transaction) = closed {
+            restarts.push(transaction);
         }
     }
 }
@@ -39,7 +47,7 @@ impl Failure {
 /// | was connected | what it failed with | by the transaction's rules |
 pub(crate) fn failure_for(
     error: Option<&NetError>,
-    stream: &Http3Stream,
+    stream: &Http3StreamBase,
     connected: bool,
 ) -> Failure {
     let reset = |reason: String| Failure::Close(NetError::NetReset { reason });

@@ -28,7 +28,7 @@ impl Turn<'_, '_> {
         self.core.state = SessionState::Initializing;
         self.core.early_data = EarlyData::Rejected;
         for key in self.core.streams.forget_ids() {
-            let Some(stream) = self.core.streams.get_mut(key) else { continue };
+            let Some(stream) = self.core.streams.http_mut(key) else { continue };
             match stream.early_data_rejected() {
                 Ok(()) => self.core.streams.enqueue(Queue::ReadyForWrite, key),
                 Err(error) => self.close_stream(key, Err(error)),
@@ -46,7 +46,7 @@ impl Turn<'_, '_> {
         }
         self.core.early_data = EarlyData::Accepted;
         for key in self.core.streams.with_ids() {
-            if let Some(stream) = self.core.streams.get_mut(key) {
+            if let Some(stream) = self.core.streams.http_mut(key) {
                 stream.early_data_accepted();
             }
         }

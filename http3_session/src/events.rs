@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, Version};
 use socket_transport::walk::{Step, step};
-use streams::StreamId;
+use streams::{Http3StreamBase, StreamId};
 use transaction::{
     CertificateProblem, ErrorCode, NetError, ResponseHead, TimeoutPhase, VerificationError,
     VerificationRequest,
@@ -26,7 +26,7 @@ impl Turn<'_, '_> {
         }
         // What events asked for (a reset, credit for what was read) leaves soon, not with the next packet.
         let ready = self.core.streams.queue_len(Queue::ReadyForWrite) > 0;
-        self.core.resume_send |= ready || self.core.is_drained();
+        self.core.resume_send |= ready || self.core.is_drained(self.now());
         Ok(())
     }
 
@@ -41,7 +41,7 @@ impl Turn<'_, '_> {
             }
             Http3Event::Trailers(stream, trailers) => {
                 let key = self.core.streams.find(stream);
-                if let Some(stream) = key.and_then(|key| self.core.streams.get_mut(key)) {
+                if let Some(stream) = key.and_then(|key| self.core.streams.http_mut(key)) {
                     stream.set_trailers(trailers);
                 }
             }
@@ -56,7 +56,9 @@ impl Turn<'_, '_> {
                 }
             }
             Http3Event::Reset(stream, code) => {
-                self.end_stream(stream, NetError::NetInterrupt { code });
+                if !self.web_transport_reset(stream, code) {
+                    self.end_stream(stream, NetError::NetInterrupt { code });
+                }
             }
             Http3Event::StopSending(stream, code) => self.stop_sending(stream, code),
             Http3Event::RequestsCreatable => {
@@ -74,6 +76,7 @@ impl Turn<'_, '_> {
             Http3Event::Connected => self.connected(),
             Http3Event::Closing(reason) => return self.closing(reason),
             Http3Event::Closed(reason) => return self.closed(reason),
+            Http3Event::WebTransport(event) => self.web_transport_event(event),
         }
         Ok(())
     }
@@ -82,7 +85,7 @@ impl Turn<'_, '_> {
         self.core.obscurity.head(size_of_fields(&head.headers));
         let Some(key) = self.core.streams.find(stream) else { return };
         let now = self.now();
-        let Some(http3_stream) = self.core.streams.get_mut(key) else { return };
+        let Some(http3_stream) = self.core.streams.http_mut(key) else { return };
         // Before the consumer sees it.
         http3_stream.transaction().timings().response_start(now);
         match http3_stream.set_response_head(head, fin) {
@@ -99,8 +102,11 @@ impl Turn<'_, '_> {
 
     fn stop_sending(&mut self, stream: StreamId, code: ErrorCode) {
         let Some(key) = self.core.streams.find(stream) else { return };
+        if self.web_transport_stopped(key, code) {
+            return;
+        }
         if code == ErrorCode::NO_ERROR {
-            if let Some(stream) = self.core.streams.get_mut(key) {
+            if let Some(stream) = self.core.streams.http_mut(key) {
                 stream.stop_sending();
                 self.core.streams.enqueue(Queue::ReadyForWrite, key);
             }
@@ -113,8 +119,14 @@ impl Turn<'_, '_> {
     /// would wait for ever: they go elsewhere.
     fn goaway_received(&mut self) {
         self.core.intake = Intake::Goaway;
+        self.drain_sessions();
         for _ in 0..self.core.streams.queue_len(Queue::QueuedStreams) {
             if let Some(key) = self.core.streams.dequeue(Queue::QueuedStreams) {
+                if let Some(Http3StreamBase::WebTransport(_)) = self.core.streams.get(key) {
+                    // It belongs to a session that goes on.
+                    self.core.streams.enqueue(Queue::QueuedStreams, key);
+                    continue;
+                }
                 let reason = "the server takes no more requests on this connection".into();
                 self.close_stream(key, Err(NetError::NetReset { reason }));
             }

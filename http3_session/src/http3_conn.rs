@@ -21,7 +21,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::ssl_tokens_cache::ResumptionToken;
+use crate::{
+    ssl_tokens_cache::ResumptionToken,
+    web_transport_conn::{WebTransportConn, WebTransportEvent},
+};
 use http::{HeaderMap, StatusCode};
 use socket_transport::{ReceivedDatagrams, SendBatch};
 use streams::StreamId;
@@ -96,6 +99,8 @@ pub enum Http3Event {
     Closing(CloseReason),
     /// The connection has ended. Nothing more comes.
     Closed(CloseReason),
+    /// Something of WebTransport.
+    WebTransport(WebTransportEvent),
 }
 
 /// Why a connection ended, in the terms of RFC 9000 §10.
@@ -165,7 +170,7 @@ pub type CertificateVerdict = Result<(), CertificateProblem>;
 ///
 /// Lives on the socket thread. Time is an argument and never runs backwards. No method panics, whatever
 /// the peer sent and in whatever state the connection is.
-pub trait Http3Conn {
+pub trait Http3Conn: WebTransportConn {
     /// Takes received datagrams. Events follow.
     fn process_input(&mut self, received: &mut ReceivedDatagrams<'_>, now: Instant);
 
@@ -273,6 +278,8 @@ pub struct ConnectParameters {
     pub is_retry: bool,
     /// What the hello says about ECH.
     pub ech: Ech,
+    /// Offer WebTransport, and datagrams with it.
+    pub web_transport: bool,
     /// Knobs.
     pub settings: Http3Settings,
 }

@@ -63,6 +63,7 @@ mod bootstrap;
 mod close;
 mod early;
 mod ech;
+mod engine_io;
 mod events;
 mod http3_conn;
 mod obscurity;
@@ -72,6 +73,8 @@ mod session;
 mod ssl_tokens_cache;
 mod stream_table;
 mod turn;
+mod web_transport;
+mod web_transport_conn;
 
 pub use http3_conn::{
     CertificateVerdict, CloseReason, ConnStats, ConnectParameters, EngineOutput, FetchError,
@@ -83,7 +86,8 @@ pub use ssl_tokens_cache::{
     PeerId, ResumptionToken, SslTokensCache, TokensFileError, TokensLimits,
 };
 pub use stream_table::StreamKey;
-pub use streams::StreamId;
+pub use streams::{DatagramRefused, StreamId};
 pub use transaction::{
     CertificateVerifier, Ech, EchConfigList, VerificationError, VerificationRequest,
 };
+pub use web_transport_conn::{WebTransportConn, WebTransportEvent};

@@ -12,6 +12,8 @@
 //! script.event(Http3Event::DataReadable(StreamId::new(0)));
 //! ```
 
+mod web_transport;
+
 use std::{
     cell::RefCell,
     collections::{BTreeMap, VecDeque},
@@ -47,6 +49,13 @@ pub enum Call {
     KeepAlive(StreamId),
     Authenticated(CertificateVerdict),
     Close(ErrorCode),
+    CreateSession { path: String, session: StreamId },
+    CloseSession { session: StreamId, code: u32, reason: String },
+    CreateStream { session: StreamId, stream: StreamId },
+    ResetStream(StreamId, ErrorCode),
+    StopSending(StreamId, ErrorCode),
+    SetSendOrder(StreamId, Option<i64>),
+    SendDatagram { session: StreamId, datagram: Vec<u8> },
 }
 
 #[derive(Debug)]
@@ -74,6 +83,18 @@ struct State {
     chain: Vec<Vec<u8>>,
     callback: Option<Duration>,
     remote: SocketAddr,
+    web_transport: web_transport::State,
+}
+
+impl State {
+    fn open_stream(&mut self) -> Result<StreamId, FetchError> {
+        if self.next_stream >= self.streams_allowed {
+            return Err(FetchError::StreamLimit);
+        }
+        let stream = StreamId::new(self.next_stream * 4);
+        self.next_stream += 1;
+        Ok(stream)
+    }
 }
 
 /// The hand that moves a scripted engine. Clones move the same one.
@@ -102,6 +123,7 @@ impl Default for Script {
             chain: vec![b"a certificate".to_vec()],
             callback: Some(Duration::from_secs(30)),
             remote: SocketAddr::from(([192, 0, 2, 1], 443)),
+            web_transport: web_transport::State::default(),
         })))
     }
 }
@@ -273,11 +295,7 @@ impl Http3Conn for ScriptedConn {
         if let Some(rejection) = &state.rejection {
             return Err(rejection.clone());
         }
-        if state.next_stream >= state.streams_allowed {
-            return Err(FetchError::StreamLimit);
-        }
-        let stream = StreamId::new(state.next_stream * 4);
-        state.next_stream += 1;
+        let stream = state.open_stream()?;
         state.calls.push(Call::Fetch { path: head.path().to_owned(), stream });
         Ok(stream)
     }

@@ -24,10 +24,10 @@ use socket_transport::{
     SocketIo,
     walk::{Step, step},
 };
-use streams::Http3Stream;
+use streams::Http3StreamBase;
 use transaction::{
     BodyRead, ConnectTimings, EarlyData, HttpTransaction, NetError, Priority, Restarts,
-    VerificationError, VerificationRequest, Wishes,
+    VerificationError, VerificationRequest, WebTransportUse, Wishes,
 };
 
 use crate::{
@@ -92,6 +92,10 @@ impl Verification {
 #[derive(Debug)]
 pub(crate) enum Command {
     Cancel(StreamKey),
+    /// The application wants no more of what comes on a WebTransport stream.
+    StopReceiving(StreamKey),
+    /// The application said or asked something about a WebTransport stream.
+    Serve(StreamKey),
     Priority(StreamKey, Priority),
     Authenticated(CertificateVerdict),
     Close,
@@ -132,12 +136,21 @@ pub(crate) struct Core {
     pub(crate) body_reads: Vec<BodyRead>,
     pub(crate) peer: SocketAddr,
     pub(crate) bootstrap: Bootstrap,
+    /// Makes what the application's wishes wake, for each stream.
+    pub(crate) owners: Box<dyn Fn(StreamKey) -> Waker>,
+    /// Whether the peer takes WebTransport sessions, since it said so.
+    pub(crate) web_transport: Option<bool>,
+    /// The close of a session is on its way: until then the connection stays, so that it can be sent again.
+    pub(crate) lingers_until: Option<Instant>,
 }
 
 impl Core {
     /// Takes no more streams and has none: time to close.
-    pub(crate) fn is_drained(&self) -> bool {
-        self.state < SessionState::Closing && self.intake != Intake::Open && self.streams.is_empty()
+    pub(crate) fn is_drained(&self, now: Instant) -> bool {
+        self.state < SessionState::Closing
+            && self.intake != Intake::Open
+            && self.streams.is_empty()
+            && self.lingers_until.is_none_or(|until| until <= now)
     }
 }
 
@@ -189,6 +202,9 @@ impl<H> Http3Session<H> {
             body_reads: Vec::new(),
             peer,
             bootstrap: Bootstrap::default(),
+            owners: Box::new(|_| Waker::noop().clone()),
+            web_transport: None,
+            lingers_until: None,
         };
         Self { engine, core, handle: None }
     }
@@ -247,7 +263,12 @@ impl<H> Http3Session<H> {
             && self.core.intake == Intake::Open
     }
 
-    /// Takes a transaction over. `owner` makes what its application's wishes will wake.
+    /// Says what is woken when the application wishes something of a stream.
+    pub fn set_owners(&mut self, owners: impl Fn(StreamKey) -> Waker + 'static) {
+        self.core.owners = Box::new(owners);
+    }
+
+    /// Takes a transaction over.
     ///
     /// A session that is closing answers the transaction back: it has to be dispatched anew.
     ///
@@ -256,16 +277,22 @@ impl<H> Http3Session<H> {
     pub fn add_stream(
         &mut self,
         transaction: Box<HttpTransaction>,
-        owner: impl FnOnce(StreamKey) -> Waker,
     ) -> Result<(), Box<HttpTransaction>> {
         if self.core.state >= SessionState::Closing || self.core.intake != Intake::Open {
             return Err(transaction);
         }
-        let key = self.core.streams.insert(Http3Stream::new(transaction));
+        if let WebTransportUse::Dedicated(_) = transaction.connection_info().web_transport {
+            // W1: nothing else will ever be on it.
+            self.core.intake = Intake::ShouldClose;
+        }
+        let key = self.core.streams.insert(Http3StreamBase::new(transaction));
         self.core.streams.enqueue(Queue::ReadyForWrite, key);
         self.core.resume_send = true;
-        if let Some(stream) = self.core.streams.get(key) {
-            stream.set_owner(owner(key));
+        let owner = (self.core.owners)(key);
+        match self.core.streams.get(key) {
+            Some(Http3StreamBase::Http(stream)) => stream.set_owner(owner),
+            Some(Http3StreamBase::Session(session)) => session.set_owner(&owner),
+            Some(Http3StreamBase::WebTransport(_)) | None => {}
         }
         Ok(())
     }
@@ -301,10 +328,21 @@ impl<H> Http3Session<H> {
     /// The application wishes something of a stream. Answers what it was, for the connection: `recv_data`
     /// is wanted for `receive`.
     pub fn wishes(&mut self, key: StreamKey) -> Wishes {
-        let Some(stream) = self.core.streams.get_mut(key) else { return Wishes::default() };
-        let wishes = stream.take_wishes();
-        // Without an id it will read its body when it gets one, and keeps its place in a queue.
-        let can_send = wishes.send && stream.id().is_some();
+        let wishes = match self.core.streams.get_mut(key) {
+            Some(Http3StreamBase::Http(stream)) => stream.take_wishes(),
+            Some(Http3StreamBase::Session(session)) => {
+                let cancel = session.take_wishes();
+                Wishes { cancel, send: true, ..Wishes::default() }
+            }
+            Some(Http3StreamBase::WebTransport(stream)) => {
+                let wishes = stream.take_wishes();
+                if wishes.cancel {
+                    self.command(Command::StopReceiving(key));
+                }
+                Wishes { cancel: false, receive: wishes.receive && !wishes.cancel, ..wishes }
+            }
+            None => return Wishes::default(),
+        };
         if wishes.cancel {
             self.command(Command::Cancel(key));
             return Wishes { cancel: true, ..Wishes::default() };
@@ -312,7 +350,12 @@ impl<H> Http3Session<H> {
         if let Some(priority) = wishes.priority {
             self.command(Command::Priority(key, priority));
         }
-        if can_send {
+        if wishes.service {
+            self.command(Command::Serve(key));
+        }
+        // Without an id it will read its body when it gets one, and keeps its place in a queue.
+        let has_id = self.core.streams.get(key).is_some_and(|stream| stream.id().is_some());
+        if wishes.send && has_id {
             self.core.streams.enqueue(Queue::ReadyForWrite, key);
             self.core.resume_send = true;
         }
@@ -376,7 +419,8 @@ impl<H> Http3Session<H> {
 
     /// When [`process_output_and_events`](Self::process_output_and_events) is due.
     pub fn deadline(&self) -> Option<Instant> {
-        self.core.deadline.into_iter().chain(self.core.keep_alive).min()
+        let lingers = self.core.lingers_until.filter(|_| self.core.state < SessionState::Closing);
+        self.core.deadline.into_iter().chain(self.core.keep_alive).chain(lingers).min()
     }
 
     // Closing.
@@ -490,7 +534,7 @@ impl<H> Http3Session<H> {
             queued_streams: streams.queue_len(Queue::QueuedStreams),
             slow_consumers_ready_for_read: streams.queue_len(Queue::SlowConsumersReadyForRead),
             commands: self.core.commands.len(),
-            buffered: streams.iter().map(|stream| stream.transaction().buffered()).sum(),
+            buffered: streams.iter().map(Http3StreamBase::buffered).sum(),
             timer: self.deadline().is_some(),
             handle: self.handle.is_some(),
             ech_accepted: self.core.ech.accepted,

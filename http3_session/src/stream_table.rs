@@ -3,7 +3,8 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use socket_transport::slots::{SlotKey, Slots};
-use streams::{Http3Stream, StreamId};
+use streams::{Http3Stream, Http3StreamBase, Http3WebTransportSession, StreamId};
+use transaction::web_transport::StreamKind;
 
 /// A stream in its session. A key that outlived its stream finds nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -16,17 +17,21 @@ pub(crate) enum Queue {
     ReadyForWrite,
     /// Waits for the peer to allow more streams (`mQueuedStreams`).
     QueuedStreams,
-    /// Waits for the handshake.
+    /// Waits for the peer to allow more streams on which it receives alone: no event tells of those.
+    QueuedUnidirectional,
+    /// Waits for the handshake, or for the peer's SETTINGS (`mWaitingForWebTransportNegotiation`).
     WaitingForConnection,
+    /// Has datagrams, of which the engine takes no more for now.
+    WaitingForDatagramRoom,
     /// Its consumer has made space (`mSlowConsumersReadyForRead`).
     SlowConsumersReadyForRead,
 }
 
-const QUEUES: usize = 4;
+const QUEUES: usize = 6;
 
 #[derive(Debug)]
 struct Entry {
-    stream: Http3Stream,
+    stream: Http3StreamBase,
     queued: [bool; QUEUES],
     /// Its consumer was found to keep up, and it has the large window.
     wide: bool,
@@ -43,13 +48,13 @@ pub(crate) struct StreamTable {
 }
 
 impl StreamTable {
-    pub(crate) fn insert(&mut self, stream: Http3Stream) -> StreamKey {
+    pub(crate) fn insert(&mut self, stream: Http3StreamBase) -> StreamKey {
         StreamKey(self.entries.insert(Entry { stream, queued: [false; QUEUES], wide: false }))
     }
 
     /// Makes a stream findable by the id that it was given.
     pub(crate) fn note_id(&mut self, key: StreamKey) {
-        if let Some(id) = self.get(key).and_then(Http3Stream::id) {
+        if let Some(id) = self.get(key).and_then(Http3StreamBase::id) {
             self.by_id.insert(id, key);
         }
     }
@@ -58,12 +63,47 @@ impl StreamTable {
         self.by_id.get(&id).copied()
     }
 
-    pub(crate) fn get(&self, key: StreamKey) -> Option<&Http3Stream> {
+    pub(crate) fn get(&self, key: StreamKey) -> Option<&Http3StreamBase> {
         self.entry(key).map(|entry| &entry.stream)
     }
 
-    pub(crate) fn get_mut(&mut self, key: StreamKey) -> Option<&mut Http3Stream> {
+    pub(crate) fn get_mut(&mut self, key: StreamKey) -> Option<&mut Http3StreamBase> {
         self.entry_mut(key).map(|entry| &mut entry.stream)
+    }
+
+    /// The stream of that key if it carries a request.
+    pub(crate) fn http_mut(&mut self, key: StreamKey) -> Option<&mut Http3Stream> {
+        match self.get_mut(key)? {
+            Http3StreamBase::Http(stream) => Some(stream),
+            Http3StreamBase::Session(_) | Http3StreamBase::WebTransport(_) => None,
+        }
+    }
+
+    /// The stream of that key if it is a WebTransport session.
+    pub(crate) fn session_mut(&mut self, key: StreamKey) -> Option<&mut Http3WebTransportSession> {
+        match self.get_mut(key)? {
+            Http3StreamBase::Session(session) => Some(session),
+            Http3StreamBase::Http(_) | Http3StreamBase::WebTransport(_) => None,
+        }
+    }
+
+    /// The streams of a WebTransport session, oldest first.
+    pub(crate) fn of_session(&self, session: StreamId) -> Vec<StreamKey> {
+        self.keys(|stream| {
+            matches!(stream, Http3StreamBase::WebTransport(stream) if stream.session() == session)
+        })
+    }
+
+    /// The WebTransport sessions, oldest first.
+    pub(crate) fn sessions(&self) -> Vec<StreamKey> {
+        self.keys(|stream| matches!(stream, Http3StreamBase::Session(_)))
+    }
+
+    fn keys(&self, wanted: impl Fn(&Http3StreamBase) -> bool) -> Vec<StreamKey> {
+        let entries = self.entries.iter().filter(|(_, entry)| wanted(&entry.stream));
+        let mut keys: Vec<_> = entries.map(|(key, _)| StreamKey(key)).collect();
+        keys.sort_by_key(|key| key.0.serial());
+        keys
     }
 
     /// Notes whether a stream's consumer is slow.
@@ -75,15 +115,18 @@ impl StreamTable {
         }
     }
 
-    /// A stream whose consumer is slow.
+    /// A request whose consumer is slow. (A connection with a WebTransport session needs nobody to keep it alive.)
     pub(crate) fn any_paused(&self) -> Option<&Http3Stream> {
-        self.paused.first().and_then(|key| self.get(*key))
+        self.paused.iter().find_map(|key| match self.get(*key)? {
+            Http3StreamBase::Http(stream) => Some(stream),
+            Http3StreamBase::Session(_) | Http3StreamBase::WebTransport(_) => None,
+        })
     }
 
     /// The id of a stream whose consumer is found to keep up; once.
     pub(crate) fn take_widening(&mut self, key: StreamKey) -> Option<StreamId> {
         let entry = self.entry_mut(key)?;
-        if entry.wide || !entry.stream.transaction().keeps_up() {
+        if entry.wide || !entry.stream.keeps_up() {
             return None;
         }
         entry.wide = true;
@@ -91,7 +134,7 @@ impl StreamTable {
     }
 
     /// Takes a stream out of the table and of every queue.
-    pub(crate) fn remove(&mut self, key: StreamKey) -> Option<Http3Stream> {
+    pub(crate) fn remove(&mut self, key: StreamKey) -> Option<Http3StreamBase> {
         let queued = self.entry(key)?.queued;
         for (queue, queued) in self.queues.iter_mut().zip(queued) {
             if queued {
@@ -107,7 +150,7 @@ impl StreamTable {
     }
 
     /// Takes all streams, oldest first.
-    pub(crate) fn take_all(&mut self) -> Vec<Http3Stream> {
+    pub(crate) fn take_all(&mut self) -> Vec<Http3StreamBase> {
         let mut keys: Vec<_> = self.entries.iter().map(|(key, _)| key).collect();
         keys.sort_by_key(|key| key.serial());
         self.by_id.clear();
@@ -127,7 +170,7 @@ impl StreamTable {
         self.len() == 0
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Http3Stream> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Http3StreamBase> {
         self.entries.iter().map(|(_, entry)| &entry.stream)
     }
 
@@ -155,6 +198,16 @@ impl StreamTable {
             queue.retain(|queued| !voided.contains(queued));
         }
         keys
+    }
+
+    /// The peer allows no more streams of this kind.
+    pub(crate) fn wait_for_limit(&mut self, key: StreamKey) {
+        let unidirectional = self.get(key).is_some_and(|stream| {
+            matches!(stream, Http3StreamBase::WebTransport(stream)
+                if stream.kind() == StreamKind::Unidirectional)
+        });
+        let queue = if unidirectional { Queue::QueuedUnidirectional } else { Queue::QueuedStreams };
+        self.enqueue(queue, key);
     }
 
     /// Puts a stream at the end of a queue, once.

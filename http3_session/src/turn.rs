@@ -10,11 +10,12 @@ use socket_transport::{
     SendOutcome, SocketIo,
     walk::{Step, step},
 };
-use streams::{ActivateError, Http3Stream, Received, Sent, SessionIo, StreamId};
-use transaction::{Closed, ErrorCode, NetError, RequestHead, Writing};
+use streams::{Http3StreamBase, Received, Sent};
+use transaction::{Closed, ErrorCode, HttpTransaction, NetError};
 
 use crate::{
-    http3_conn::{EngineOutput, FetchError, Http3Conn},
+    engine_io::EngineIo,
+    http3_conn::{EngineOutput, Http3Conn},
     outcome::CloseCause,
     session::{Command, Core, SessionState},
     stream_table::{Queue, StreamKey},
@@ -31,7 +32,7 @@ const SHORTEST_SILENCE: Duration = Duration::from_secs(1);
 pub(crate) struct Turn<'t, 'io> {
     pub(crate) engine: &'t mut dyn Http3Conn,
     pub(crate) core: &'t mut Core,
-    io: &'t mut SocketIo<'io>,
+    pub(crate) io: &'t mut SocketIo<'io>,
 }
 
 impl<'t, 'io> Turn<'t, 'io> {
@@ -48,6 +49,7 @@ impl<'t, 'io> Turn<'t, 'io> {
         self.process_slow_consumers();
         self.process_input()?;
         self.process_events()?;
+        self.retry_unidirectional();
         self.check_obscurity()?;
         self.send_data()
     }
@@ -141,8 +143,10 @@ impl<'t, 'io> Turn<'t, 'io> {
         while let Some(command) = self.core.commands.pop_front() {
             match command {
                 Command::Cancel(key) => self.abort_stream(key),
+                Command::StopReceiving(key) => self.stop_receiving(key),
+                Command::Serve(key) => self.serve(key),
                 Command::Priority(key, priority) => {
-                    let stream = self.core.streams.get(key).and_then(Http3Stream::id);
+                    let stream = self.core.streams.get(key).and_then(Http3StreamBase::id);
                     if let Some(stream) = stream {
                         self.engine.priority_update(stream, priority);
                     }
@@ -186,7 +190,9 @@ impl<'t, 'io> Turn<'t, 'io> {
         let too_early = match self.core.state {
             // The engine would take it, and may not.
             SessionState::Initializing => self.engine.is_zero_rtt(),
-            SessionState::ZeroRtt => !had_id && !stream.transaction().may_go_early(),
+            SessionState::ZeroRtt => {
+                !had_id && !stream.transaction().is_some_and(HttpTransaction::may_go_early)
+            }
             _ => false,
         };
         if too_early {
@@ -196,23 +202,42 @@ impl<'t, 'io> Turn<'t, 'io> {
         let mut io = EngineIo::new(self.engine, now);
         let sent = stream.read_segments(&mut io);
         self.core.obscurity.sent(io.body_taken);
-        if io.body_taken > 0 {
-            stream.transaction().timings().active(now);
+        if io.body_taken > 0
+            && let Some(transaction) = stream.transaction()
+        {
+            transaction.timings().active(now);
         }
         self.core.body_reads.extend(stream.take_body_read());
         if !had_id && stream.id().is_some() {
-            self.core.bootstrap.request_starts(key, stream, self.core.peer, now);
-        }
-        if !had_id {
-            if early && stream.id().is_some() {
+            if let Some(transaction) = stream.transaction() {
+                self.core.bootstrap.request_starts(key, transaction, self.core.peer, now);
+            }
+            if let (true, Http3StreamBase::Http(stream)) = (early, stream) {
                 stream.sent_early();
             }
             self.core.streams.note_id(key);
+            self.retry_unidirectional();
         }
+        self.written(key, sent);
+    }
+
+    fn written(&mut self, key: StreamKey, sent: Result<Sent, NetError>) {
+        let streams = &mut self.core.streams;
         match sent {
-            Ok(Sent::All | Sent::Blocked | Sent::WaitsForBody) => {}
-            Ok(Sent::StreamLimit) => self.core.streams.enqueue(Queue::QueuedStreams, key),
-            Ok(Sent::NotConnected) => self.core.streams.enqueue(Queue::WaitingForConnection, key),
+            Ok(Sent::All | Sent::WaitsForBody) => self.after_writing(key),
+            Ok(Sent::Blocked) => {
+                if streams.session_mut(key).is_some() {
+                    streams.enqueue(Queue::WaitingForDatagramRoom, key);
+                }
+                self.after_writing(key);
+            }
+            Ok(Sent::Again) => {
+                streams.enqueue(Queue::ReadyForWrite, key);
+                self.core.resume_send = true;
+            }
+            Ok(Sent::StreamLimit) => streams.wait_for_limit(key),
+            Ok(Sent::NotConnected) => self.not_connected(key),
+            Ok(Sent::Over) => self.session_is_over(key),
             Err(error) => self.close_stream(key, Err(error)),
         }
     }
@@ -221,12 +246,15 @@ impl<'t, 'io> Turn<'t, 'io> {
     pub(crate) fn read_stream(&mut self, key: StreamKey) {
         let now = self.io.now();
         let Some(stream) = self.core.streams.get_mut(key) else { return };
-        let before = stream.transaction().body_received();
+        let before = stream.bytes_read();
         let received = stream.write_segments(&mut EngineIo::new(self.engine, now));
-        let read = stream.transaction().body_received().saturating_sub(before);
-        if read > 0 {
-            stream.transaction().timings().active(now);
+        let read = stream.bytes_read().saturating_sub(before);
+        if read > 0
+            && let Some(transaction) = stream.transaction()
+        {
+            transaction.timings().active(now);
         }
+        let is_http = matches!(stream, Http3StreamBase::Http(_));
         self.core.obscurity.read(read);
         self.core.streams.set_paused(key, received == Ok(Received::PipeFull));
         match received {
@@ -236,7 +264,8 @@ impl<'t, 'io> Turn<'t, 'io> {
                 }
             }
             Ok(Received::PipeFull) => {}
-            Ok(Received::End) => self.close_stream(key, Ok(())),
+            Ok(Received::End) if is_http => self.close_stream(key, Ok(())),
+            Ok(Received::End) => self.forget_if_done(key),
             Err(error) => self.close_stream(key, Err(error)),
         }
     }
@@ -249,8 +278,21 @@ impl<'t, 'io> Turn<'t, 'io> {
         if result.is_err() {
             self.core.obscurity.cut_short(stream.has_head());
         }
-        stream.transaction().timings().response_end(now);
-        let closed = stream.close(&mut EngineIo::new(self.engine, now), result);
+        if let Some(transaction) = stream.transaction() {
+            transaction.timings().response_end(now);
+        }
+        let io = &mut EngineIo::new(self.engine, now);
+        let closed = match stream {
+            Http3StreamBase::Http(stream) => stream.close(io, result),
+            Http3StreamBase::Session(session) => {
+                self.close_session(session, result.err().unwrap_or(NetError::Aborted))
+            }
+            Http3StreamBase::WebTransport(stream) => {
+                stream.cancel(io, ErrorCode::REQUEST_CANCELLED);
+                stream.close(&result.err().unwrap_or(NetError::Aborted));
+                Closed::Finished
+            }
+        };
         if let Closed::Restart(transaction) = closed {
             self.core.restarts.push(transaction);
         }
@@ -261,8 +303,18 @@ impl<'t, 'io> Turn<'t, 'io> {
         let Some(stream) = self.core.streams.remove(key) else { return };
         step(Step::CloseStream);
         self.core.obscurity.cut_short(stream.has_head());
-        stream.transaction().timings().response_end(now);
-        stream.abort(&mut EngineIo::new(self.engine, now), NetError::Aborted);
+        if let Some(transaction) = stream.transaction() {
+            transaction.timings().response_end(now);
+        }
+        let io = &mut EngineIo::new(self.engine, now);
+        match stream {
+            Http3StreamBase::Http(stream) => stream.abort(io, NetError::Aborted),
+            Http3StreamBase::Session(session) => {
+                session.cancel(io);
+                session.abort(NetError::Aborted);
+            }
+            Http3StreamBase::WebTransport(stream) => stream.close(&NetError::Aborted),
+        }
     }
 
     /// Sends until the engine has no more, the socket is blocked, or the turn's share is used.
@@ -284,6 +336,7 @@ impl<'t, 'io> Turn<'t, 'io> {
                 EngineOutput::Callback(delay) => {
                     self.core.deadline = Some(now + delay);
                     self.watch_silence(now, delay);
+                    self.look_for_datagram_room();
                     return Ok(());
                 }
                 EngineOutput::None => {
@@ -334,7 +387,7 @@ impl<'t, 'io> Turn<'t, 'io> {
 
     /// A session that takes no more streams closes in good order after its last one.
     fn close_if_drained(&mut self) {
-        if self.core.is_drained() {
+        if self.core.is_drained(self.io.now()) {
             log::debug!(target: "necko::session", "{}: drained, closing", self.core.host);
             step(Step::SessionClose);
             self.core.state = SessionState::Closing;
@@ -344,60 +397,5 @@ impl<'t, 'io> Turn<'t, 'io> {
 
     pub(crate) fn now(&self) -> Instant {
         self.io.now()
-    }
-}
-
-/// The engine half, as streams may use it.
-struct EngineIo<'e> {
-    engine: &'e mut dyn Http3Conn,
-    now: Instant,
-    /// Bytes of request bodies that it took.
-    body_taken: u64,
-}
-
-impl<'e> EngineIo<'e> {
-    fn new(engine: &'e mut dyn Http3Conn, now: Instant) -> Self {
-        Self { engine, now, body_taken: 0 }
-    }
-}
-
-impl SessionIo for EngineIo<'_> {
-    fn try_activate(&mut self, head: &RequestHead) -> Result<StreamId, ActivateError> {
-        self.engine.fetch(head, self.now).map_err(|error| match error {
-            FetchError::StreamLimit => ActivateError::StreamLimit,
-            FetchError::NotConnected => ActivateError::NotConnected,
-            FetchError::Closing => ActivateError::Failed(NetError::NetReset {
-                reason: "it was closing when the request came".into(),
-            }),
-            FetchError::Rejected(what) => ActivateError::Failed(NetError::InvalidRequest(what)),
-        })
-    }
-
-    fn send_request_body(&mut self, stream: StreamId, data: &[u8]) -> Result<usize, NetError> {
-        // A stream that is gone has its reset among the events: it ends there, with the right error.
-        let taken = self.engine.send_data(stream, data).unwrap_or(0);
-        self.body_taken = self.body_taken.saturating_add(taken as u64);
-        Ok(taken)
-    }
-
-    fn close_send(&mut self, stream: StreamId) {
-        // Likewise.
-        let _ = self.engine.close_send(stream);
-    }
-
-    fn read_response_data(
-        &mut self,
-        stream: StreamId,
-        buffer: &mut [u8],
-    ) -> Result<Writing, NetError> {
-        match self.engine.read_data(stream, buffer, self.now) {
-            Ok((count, true)) => Ok(Writing::End(count)),
-            Ok((0, false)) | Err(_) => Ok(Writing::WouldBlock),
-            Ok((count, false)) => Ok(Writing::Bytes(count)),
-        }
-    }
-
-    fn cancel_fetch(&mut self, stream: StreamId, code: ErrorCode) {
-        self.engine.cancel_fetch(stream, code);
     }
 }

@@ -11,11 +11,11 @@ use http3_session::SslTokensCache;
 use neqo_glue::{NeqoHttp3ConnFactory, TokenKey};
 use rustls_glue::RustlsConnFactory;
 use socket_transport::{Clock, Limits, Network, Poster, SocketTransportService};
-use transaction::{EchConfigList, NetError, TabId};
+use transaction::{EchConfigList, NetError, TabId, web_transport::PendingSession};
 
 use crate::{
     pending::PendingResponse, request::Request, session_file::SessionFile, settings::Settings,
-    submitter::Submitter,
+    submitter::Submitter, web_transport::WebTransportRequest,
 };
 
 /// Fetches over HTTP/3. Owns a socket thread, on which everything else happens.
@@ -75,6 +75,25 @@ impl HttpHandler {
     /// The request can't be sent as it is, too many wait already, or the handler is shut down.
     pub fn fetch(&self, request: Request) -> Result<PendingResponse, NetError> {
         PendingResponse::send(&self.submitter, request, Clock::system().now())
+    }
+
+    /// Asks for a WebTransport session at `url`, on a connection of its own.
+    ///
+    /// # Errors
+    /// As [`fetch`](Self::fetch).
+    pub fn web_transport(&self, url: &str) -> Result<PendingSession, NetError> {
+        self.connect_web_transport(WebTransportRequest::new(url)?)
+    }
+
+    /// Asks for a WebTransport session. What goes wrong later is told by the session that is awaited.
+    ///
+    /// # Errors
+    /// As [`fetch`](Self::fetch).
+    pub fn connect_web_transport(
+        &self,
+        request: WebTransportRequest,
+    ) -> Result<PendingSession, NetError> {
+        self.submitter.web_transport(request, Clock::system().now())
     }
 
     /// What is alive on the socket thread, all of it at one moment. Blocks until it answers.

@@ -35,6 +35,7 @@ mod session_file;
 mod settings;
 mod submitter;
 mod verifier;
+mod web_transport;
 
 pub use connection_mgr::{
     ConnectionLimits, ConnectionSnapshot, EntrySnapshot, HalfOpenState, Lifetime, Resolve,
@@ -52,6 +53,10 @@ pub use resolver::{FixedAddresses, ResolveRule};
 pub use response::{Response, ResponseBody};
 pub use routes::{ConnectTo, Routes};
 pub use settings::{Settings, Verification};
+pub use transaction::web_transport::{
+    CloseInfo, DatagramOutcome, PendingOutcome, PendingSession, PendingStream, RecvStream,
+    SendStream, SessionStats, StreamStats, WebTransportSession,
+};
 pub use transaction::{
     AddressFamily, Alpn, BodyWriter, Canceller, CertificateProblem, ClassOfService, ConnectTimings,
     EarlyData, EchConfigList, ErrorCode, Fault, InvalidEchConfig, Isolation, NetError, Priority,
@@ -59,3 +64,4 @@ pub use transaction::{
     TimeoutPhase, Timings, Witness,
 };
 pub use verifier::{AcceptAnyCertificate, CertificateHashes, PinnedKeys, RootVerifier};
+pub use web_transport::WebTransportRequest;

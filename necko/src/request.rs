@@ -271,10 +271,7 @@ impl Request {
         if wanted(&header::CONTENT_LENGTH) {
             set_content_length(&mut head, &self.body)?;
         }
-        if wanted(&header::USER_AGENT) {
-            let product = HeaderValue::from_static(concat!("necko/", env!("CARGO_PKG_VERSION")));
-            head.set_default(header::USER_AGENT, product);
-        }
+        head = self.with_product(head);
         if wanted(&header::ACCEPT) {
             head.set_default(header::ACCEPT, HeaderValue::from_static("*/*"));
         }
@@ -287,6 +284,22 @@ impl Request {
     /// What goes to the connection manager.
     pub(crate) fn into_parts(self) -> Result<(ConnectionInfo, RequestHead, RequestBody), NetError> {
         Ok((self.connection_info(), self.head()?, self.body))
+    }
+
+    /// The head of a request for a WebTransport session, with what is added by itself.
+    pub(crate) fn web_transport_head(&self) -> Result<RequestHead, NetError> {
+        let path = path_and_query(&self.url);
+        RequestHead::web_transport(self.url.authority(), &path, &self.headers)
+            .map_err(|invalid| NetError::InvalidRequest(invalid.0))
+            .map(|head| self.with_product(head))
+    }
+
+    fn with_product(&self, mut head: RequestHead) -> RequestHead {
+        if !self.without.contains(&header::USER_AGENT) {
+            let product = HeaderValue::from_static(concat!("necko/", env!("CARGO_PKG_VERSION")));
+            head.set_default(header::USER_AGENT, product);
+        }
+        head
     }
 
     pub(crate) fn max_redirects(&self) -> Option<u32> {

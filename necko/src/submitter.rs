@@ -10,9 +10,16 @@ use std::{
 
 use connection_mgr::{Event, Target};
 use socket_transport::{Poster, Refused};
-use transaction::{HttpTransaction, NetError, PendingResponse, TimeLimits, TransactionId};
+use transaction::{
+    HttpTransaction, NetError, PendingResponse, RequestBody, TimeLimits, TransactionId,
+    web_transport::PendingSession,
+};
 
-use crate::{request::Request, routes::Routes};
+use crate::{
+    request::Request,
+    routes::Routes,
+    web_transport::{Parts, WebTransportRequest},
+};
 
 /// Any thread; clones are the same one.
 #[derive(Clone)]
@@ -46,6 +53,31 @@ impl Submitter {
         transaction.set_time_limits(limits);
         self.submit(Event::NewTransaction(transaction))?;
         Ok(response)
+    }
+
+    /// Asks for a WebTransport session.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub(crate) fn web_transport(
+        &self,
+        request: WebTransportRequest,
+        now: Instant,
+    ) -> Result<PendingSession, NetError> {
+        let number = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let Parts { mut info, head, limits, deadline, class, verifier } =
+            request.into_parts(number, now)?;
+        self.routes.apply(&mut info);
+        let (mut transaction, response) =
+            HttpTransaction::new(TransactionId(number), info, head, RequestBody::Empty);
+        transaction.set_class_of_service(class);
+        transaction.set_time_limits(TimeLimits { deadline, ..limits });
+        if let Some(verifier) = verifier {
+            transaction.set_verifier(verifier);
+        }
+        let session = PendingSession::new(&mut transaction, response);
+        self.submit(Event::NewTransaction(transaction))?;
+        Ok(session)
     }
 
     /// Makes a connection for `request` ahead of time.

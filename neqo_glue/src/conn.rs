@@ -17,7 +17,7 @@ use crate::{
     headers,
     input::PathKey,
     output::Outlet,
-    tls_names,
+    tls_names, web_transport,
 };
 
 /// A longer reason phrase would be cut by neqo, perhaps inside a character.
@@ -28,17 +28,18 @@ const MAX_REASON: usize = 200;
 /// Not `Send`, and more than that: neqo keeps objects in thread-local storage, so a connection is made,
 /// used and dropped on one thread.
 pub struct NeqoHttp3Conn {
-    client: Http3Client,
+    pub(crate) client: Http3Client,
     path: PathKey,
     outlet: Outlet,
     events: Events,
     /// Of a stream whose consumer keeps up.
     stream_window: u64,
+    pub(crate) web_transport: web_transport::State,
 }
 
 impl fmt::Debug for NeqoHttp3Conn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { client, path, outlet: _, events, stream_window: _ } = self;
+        let Self { client, path, events, .. } = self;
         f.debug_struct("NeqoHttp3Conn")
             .field("id", client.connection_id())
             .field("state", &client.state())
@@ -55,7 +56,8 @@ impl NeqoHttp3Conn {
         outlet: Outlet,
         stream_window: u64,
     ) -> Self {
-        Self { client, path, outlet, events: Events::new(), stream_window }
+        let web_transport = web_transport::State::default();
+        Self { client, path, outlet, events: Events::new(), stream_window, web_transport }
     }
 
     /// Logs to whatever can be written to.
@@ -98,7 +100,7 @@ impl NeqoHttp3Conn {
 
     /// Whether streams can be worked with. neqo asserts that for some calls, and answers others for
     /// streams whose transport is gone already.
-    fn is_active(&self) -> bool {
+    pub(crate) fn is_active(&self) -> bool {
         self.client.state().active()
     }
 }
@@ -115,8 +117,14 @@ impl Http3Conn for NeqoHttp3Conn {
     }
 
     fn next_event(&mut self) -> Option<Http3Event> {
+        if let Some(event) = self.events.take_second() {
+            return Some(event);
+        }
         while let Some(event) = self.client.next_event() {
             let event = self.events.translate(event);
+            if let Some(Http3Event::WebTransport(event)) = &event {
+                self.web_transport.note(event);
+            }
             if event.is_some() {
                 return event;
             }
@@ -271,7 +279,7 @@ impl Http3Conn for NeqoHttp3Conn {
     }
 }
 
-fn neqo_id(stream: StreamId) -> neqo_http3::StreamId {
+pub(crate) fn neqo_id(stream: StreamId) -> neqo_http3::StreamId {
     neqo_http3::StreamId::new(stream.value())
 }
 

@@ -15,7 +15,7 @@ use neqo_transport::{
 };
 use transaction::{Ech, NetError};
 
-use crate::{NeqoHttp3Conn, input::PathKey, nss, output::Outlet, qlog};
+use crate::{NeqoHttp3Conn, input::PathKey, nss, output::Outlet, qlog, web_transport};
 
 /// HTTP/3 over QUIC version 1.
 const ALPN: &str = "h3";
@@ -32,6 +32,9 @@ const QPACK_TABLE: u64 = 65_536;
 /// static table.
 const QPACK_RESPONSE_TABLE: u64 = 0;
 const QPACK_BLOCKED_STREAMS: u16 = 0;
+
+/// How many streams of each kind the peer may have open in WebTransport sessions.
+const INCOMING_STREAMS: u64 = 100;
 
 /// Makes [`NeqoHttp3Conn`]s.
 #[derive(Debug, Clone, Copy, Default)]
@@ -99,14 +102,22 @@ fn client(
     now: Instant,
 ) -> Result<Http3Client, NetError> {
     let ml_kem = parameters.settings.ml_kem && !parameters.is_retry;
-    let knobs = connection_parameters(&parameters.settings);
+    let mut knobs = connection_parameters(&parameters.settings);
+    if parameters.web_transport {
+        knobs = web_transport_parameters(knobs, &parameters.settings);
+    }
     let connection = connection(host, path.local, path.remote, knobs.clone(), ml_kem, now)
         .map_err(|error| {
             log::error!("no connection to {host} could be made: {error}");
             let operation = "setting up TLS and QUIC";
             NetError::Socket { operation, kind: io::ErrorKind::Other }
         })?;
-    let mut client = Http3Client::new_with_conn(connection, http3_parameters(knobs));
+    let mut client = Http3Client::new_with_conn(
+        connection,
+        http3_parameters(knobs)
+            .webtransport(parameters.web_transport)
+            .http3_datagram(parameters.web_transport),
+    );
     // The order counts (H13, neqo's issue 2442): ECH first, the resumption token after it.
     enable_ech(&mut client, host, &parameters.ech)?;
     Ok(client)
@@ -178,6 +189,23 @@ fn connection_parameters(settings: &Http3Settings) -> ConnectionParameters {
         .pmtud_iface_mtu(false)
         // Its own list of groups has one additional key share; see `connection`.
         .mlkem(false)
+}
+
+/// Streams that the peer opens, and datagrams.
+fn web_transport_parameters(
+    knobs: ConnectionParameters,
+    settings: &Http3Settings,
+) -> ConnectionParameters {
+    let window = settings.initial_max_stream_data.min(MAX_VARINT);
+    knobs
+        .max_streams(StreamType::BiDi, INCOMING_STREAMS)
+        // Three of them are HTTP/3's own.
+        .max_streams(StreamType::UniDi, INCOMING_STREAMS + 3)
+        .max_stream_data(StreamType::BiDi, true, window)
+        .max_stream_data(StreamType::UniDi, true, window)
+        .datagram_size(web_transport::DATAGRAM_SIZE)
+        .outgoing_datagram_queue(web_transport::OUTGOING_DATAGRAMS)
+        .incoming_datagram_queue(web_transport::INCOMING_DATAGRAMS)
 }
 
 fn http3_parameters(knobs: ConnectionParameters) -> Http3Parameters {

@@ -1,8 +1,9 @@
 //! neqo's events in the session's terms.
 
-use http3_session::{Http3Event, ResumptionToken, StreamId};
-use neqo_http3::{Http3ClientEvent, Http3State};
-use transaction::ErrorCode;
+use http::Version;
+use http3_session::{Http3Event, ResumptionToken, StreamId, WebTransportEvent};
+use neqo_http3::{Http3ClientEvent, Http3State, features::extended_connect::SessionCloseReason};
+use transaction::{ErrorCode, ResponseHead, web_transport::CloseInfo};
 
 use crate::{close_reason, headers};
 
@@ -31,11 +32,18 @@ pub(crate) struct Events {
     phase: Phase,
     /// The reason phrase of our own close, which neqo doesn't keep.
     our_words: String,
+    /// What the last of neqo's events means beside what was told of it.
+    second: Option<Http3Event>,
 }
 
 impl Events {
     pub(crate) fn new() -> Self {
-        Self { phase: Phase::Handshake, our_words: String::new() }
+        Self { phase: Phase::Handshake, our_words: String::new(), second: None }
+    }
+
+    /// What the last event means as well.
+    pub(crate) fn take_second(&mut self) -> Option<Http3Event> {
+        self.second.take()
     }
 
     /// Whether the session was asked about the certificate and hasn't answered yet.
@@ -98,13 +106,13 @@ impl Events {
             }
             Http3ClientEvent::GoawayReceived => Some(Http3Event::GoawayReceived),
             Http3ClientEvent::StateChange(state) => self.state_change(state),
-            // Push has no credit, and WebTransport is off.
+            Http3ClientEvent::WebTransport(event) => self.web_transport(event),
+            // Push has no credit.
             Http3ClientEvent::PushPromise { .. }
             | Http3ClientEvent::PushHeaderReady { .. }
             | Http3ClientEvent::PushDataReadable { .. }
             | Http3ClientEvent::PushCanceled { .. }
-            | Http3ClientEvent::PushReset { .. }
-            | Http3ClientEvent::WebTransport(_) => {
+            | Http3ClientEvent::PushReset { .. } => {
                 log::debug!("ignored: {event:?}");
                 None
             }
@@ -113,6 +121,42 @@ impl Events {
                 Some(Http3Event::ResumptionToken(token(&neqos)))
             }
         }
+    }
+
+    /// A refusal comes as the end of a session, and becomes the response that it is (as in Firefox's glue).
+    fn web_transport(&mut self, event: neqo_http3::WebTransportEvent) -> Option<Http3Event> {
+        use neqo_http3::WebTransportEvent as Neqos;
+        let event = match event {
+            Neqos::Negotiated(enabled) => WebTransportEvent::Negotiated(enabled),
+            Neqos::Session { stream_id, headers, .. } => answered(stream(stream_id), &headers),
+            Neqos::SessionClosed { stream_id, reason, headers } => {
+                let session = stream(stream_id);
+                let end = match reason {
+                    SessionCloseReason::Status(_) => Err(ErrorCode::NO_ERROR),
+                    SessionCloseReason::Error(code) => Err(ErrorCode::new(code)),
+                    SessionCloseReason::Clean { error, message } => {
+                        Ok(CloseInfo { code: error, reason: message, by_peer: true })
+                    }
+                };
+                let closed = WebTransportEvent::SessionClosed { session, end };
+                match headers {
+                    Some(headers) => {
+                        self.second = Some(Http3Event::WebTransport(closed));
+                        answered(session, &headers)
+                    }
+                    None => closed,
+                }
+            }
+            Neqos::NewStream { stream_id, session_id } => WebTransportEvent::NewStream {
+                stream: stream(stream_id),
+                session: stream(session_id),
+            },
+            Neqos::Datagram { session_id, datagram } => WebTransportEvent::Datagram {
+                session: stream(session_id),
+                datagram: datagram.into(),
+            },
+        };
+        Some(Http3Event::WebTransport(event))
     }
 
     fn state_change(&mut self, state: Http3State) -> Option<Http3Event> {
@@ -149,6 +193,16 @@ pub(crate) fn token(token: &neqo_crypto::ResumptionToken) -> ResumptionToken {
 
 fn stream(id: neqo_http3::StreamId) -> StreamId {
     StreamId::new(id.as_u64())
+}
+
+fn answered(session: StreamId, headers: &[neqo_common::Header]) -> WebTransportEvent {
+    match headers::response(headers) {
+        Ok((status, headers)) => {
+            let head = ResponseHead { status, version: Version::HTTP_3, headers };
+            WebTransportEvent::Session { session, head }
+        }
+        Err(_) => WebTransportEvent::SessionClosed { session, end: Err(ErrorCode::MESSAGE_ERROR) },
+    }
 }
 
 fn head(stream: StreamId, headers: &[neqo_common::Header], fin: bool) -> Http3Event {

@@ -7,6 +7,7 @@
 //!                                            │ output      datagrams for one send, the one kept back
 //!                                            │ events      Http3ClientEvent → Http3Event
 //!                                            │ headers     heads, checked in both directions
+//!                                            │ web_transport   sessions, their streams, datagrams
 //!                                            │ close_reason, certificate
 //!                                            ▼
 //!                                          neqo_http3::Http3Client ── neqo_transport ── NSS
@@ -37,6 +38,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 mod tls_names;
+mod web_transport;
 
 pub use conn::NeqoHttp3Conn;
 pub use construct::NeqoHttp3ConnFactory;

@@ -48,7 +48,7 @@ enum ReceiveState {
     Done,
 }
 
-/// How far [`Http3Stream::read_segments`] came.
+/// How far `read_segments` came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sent {
     /// The request is out.
@@ -61,9 +61,13 @@ pub enum Sent {
     StreamLimit,
     /// No stream yet: to be tried again when the connection is made.
     NotConnected,
+    /// There is more to do, which has to wait until what the engine was given has left.
+    Again,
+    /// It has ended in good order, and is to be taken away.
+    Over,
 }
 
-/// How far [`Http3Stream::write_segments`] came.
+/// How far `write_segments` came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Received {
     /// The engine has nothing more for now, and will tell when it has.

@@ -18,6 +18,11 @@ impl StreamId {
     pub const fn value(self) -> u64 {
         self.0
     }
+
+    /// Whether both sides may send on it.
+    pub const fn is_bidirectional(self) -> bool {
+        self.0 & 2 == 0
+    }
 }
 
 impl fmt::Display for StreamId {

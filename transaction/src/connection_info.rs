@@ -56,6 +56,18 @@ impl AddressFamily {
     }
 }
 
+/// Whether a connection is for WebTransport sessions (necko's flag `W`), and for which.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum WebTransportUse {
+    /// It is for requests.
+    #[default]
+    None,
+    /// It is for sessions that may share one.
+    Pooled,
+    /// It is for one session, which has this number.
+    Dedicated(u64),
+}
+
 /// Two requests with equal infos may share a connection; with different ones only by coalescing, which
 /// needs the same [`Isolation`].
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -70,6 +82,8 @@ pub struct ConnectionInfo {
     pub alpn: Alpn,
     /// Which addresses to use.
     pub address_family: AddressFamily,
+    /// Whether it is for WebTransport.
+    pub web_transport: WebTransportUse,
 }
 
 /// What keeps connections to the same origin apart, so that a server can't tell that they are of one user.
@@ -93,6 +107,7 @@ impl ConnectionInfo {
             route: None,
             alpn: Alpn::default(),
             address_family: AddressFamily::default(),
+            web_transport: WebTransportUse::default(),
         }
     }
 
@@ -124,6 +139,11 @@ impl fmt::Display for ConnectionInfo {
         }
         if *private {
             f.write_str("[P]")?;
+        }
+        match self.web_transport {
+            WebTransportUse::None => {}
+            WebTransportUse::Pooled => f.write_str("[W]")?,
+            WebTransportUse::Dedicated(number) => write!(f, "[W{number}]")?,
         }
         write_authority(f, &self.host, self.port)?;
         if let Some(route) = &self.route {
@@ -167,6 +187,9 @@ mod tests {
             ConnectionInfo { alpn: Alpn::Http11, ..plain.clone() },
             ConnectionInfo { address_family: AddressFamily::V4, ..plain.clone() },
             ConnectionInfo { address_family: AddressFamily::V6, ..plain.clone() },
+            ConnectionInfo { web_transport: WebTransportUse::Pooled, ..plain.clone() },
+            ConnectionInfo { web_transport: WebTransportUse::Dedicated(1), ..plain.clone() },
+            ConnectionInfo { web_transport: WebTransportUse::Dedicated(2), ..plain.clone() },
         ];
         let unequal: std::collections::BTreeSet<_> = keys.iter().collect();
         let shown: std::collections::BTreeSet<_> = keys.iter().map(ToString::to_string).collect();

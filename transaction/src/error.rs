@@ -25,6 +25,8 @@ impl ErrorCode {
     pub const MESSAGE_ERROR: Self = Self(0x10e);
     /// `H3_VERSION_FALLBACK`: the peer wants this request over HTTP/1.1.
     pub const VERSION_FALLBACK: Self = Self(0x110);
+    /// `WT_BUFFERED_STREAM_REJECTED`: too many streams came before their session was there.
+    pub const BUFFERED_STREAM_REJECTED: Self = Self(0x3994_bd84);
 
     /// The largest value that a QUIC variable-length integer holds.
     const MAX: u64 = (1 << 62) - 1;
@@ -62,6 +64,7 @@ impl ErrorCode {
             0x200 => "QPACK_DECOMPRESSION_FAILED",
             0x201 => "QPACK_ENCODER_STREAM_ERROR",
             0x202 => "QPACK_DECODER_STREAM_ERROR",
+            0x3994_bd84 => "WT_BUFFERED_STREAM_REJECTED",
             _ => return None,
         })
     }
@@ -340,6 +343,47 @@ pub enum NetError {
         /// The verifier's words.
         detail: String,
     },
+    /// The server offers no WebTransport in its SETTINGS.
+    #[error("the server does not speak WebTransport: its SETTINGS don't offer it")]
+    WebTransportUnsupported,
+    /// The server answered the request for a WebTransport session with something else than success.
+    #[error("the server refused the WebTransport session with status {status}{}", to(location))]
+    WebTransportRefused {
+        /// `:status`.
+        status: u16,
+        /// Where a redirect leads: it is not followed.
+        location: Option<String>,
+    },
+    /// The WebTransport session is closed.
+    #[error("the WebTransport session was closed{}", with(*by_peer, *code, reason))]
+    WebTransportClosed {
+        /// The application's code.
+        code: u32,
+        /// The application's words.
+        reason: String,
+        /// Whether the server closed it.
+        by_peer: bool,
+    },
+    /// The server gave up what it was sending on a WebTransport stream (`RESET_STREAM`).
+    #[error("the server reset the stream with code {code}")]
+    StreamReset {
+        /// The application's code; 0 for one that is none of an application's.
+        code: u32,
+    },
+    /// The server wants no more of what it is sent on a WebTransport stream (`STOP_SENDING`).
+    #[error("the server wants no more of the stream, with code {code}")]
+    StreamStopped {
+        /// The application's code; 0 for one that is none of an application's.
+        code: u32,
+    },
+    /// It fits into no packet on the way to the server.
+    #[error("a datagram of {size} bytes can't be sent: at most {max} bytes fit")]
+    DatagramTooLarge {
+        /// Its bytes.
+        size: usize,
+        /// How many would fit.
+        max: usize,
+    },
     /// `NS_ERROR_ABORT`: the application cancelled, or let go of the response.
     #[error("cancelled by the application")]
     Aborted,
@@ -381,6 +425,17 @@ fn each(attempts: &[(SocketAddr, NetError)]) -> String {
     lines.collect::<Vec<_>>().join("; ")
 }
 
+fn to(location: &Option<String>) -> String {
+    let to = |location| format!(" (a redirect to {location}, which is not followed)");
+    location.as_ref().map_or_else(String::new, to)
+}
+
+fn with(by_peer: bool, code: u32, reason: &str) -> String {
+    let who = if by_peer { "by the server" } else { "by the application" };
+    let words = if reason.is_empty() { String::new() } else { format!(": {reason:?}") };
+    format!(" {who} with code {code}{words}")
+}
+
 fn by(by_peer: bool, reason: &str) -> String {
     let who = if by_peer { "sent by the server" } else { "found in what the server sent" };
     if reason.is_empty() { format!(", {who}") } else { format!(", {who}: {reason}") }
@@ -410,13 +465,21 @@ impl NetError {
             | Self::QuicTransport { .. }
             | Self::Tls { .. }
             | Self::TlsProtocol(_)
-            | Self::Certificate { .. } => Fault::Peer,
-            Self::Aborted
+            | Self::Certificate { .. }
+            | Self::WebTransportUnsupported
+            | Self::WebTransportRefused { .. }
+            | Self::WebTransportClosed { by_peer: true, .. }
+            | Self::StreamReset { .. }
+            | Self::StreamStopped { .. } => Fault::Peer,
+            Self::WebTransportClosed { by_peer: false, .. }
+            | Self::Aborted
             | Self::ShuttingDown
             | Self::TooManyRequests
             | Self::Socket { .. }
             | Self::RequestBody(_) => Fault::Local,
-            Self::InvalidUrl(_) | Self::InvalidRequest(_) => Fault::Misuse,
+            Self::InvalidUrl(_) | Self::InvalidRequest(_) | Self::DatagramTooLarge { .. } => {
+                Fault::Misuse
+            }
             Self::Internal(_) => Fault::Bug,
             Self::BodyNotRewindable(error) => error.fault(),
         }

@@ -1,4 +1,5 @@
-//! What a transaction shares with its consumer: the response head, the pipe, and the consumer's wishes.
+//! What a transaction shares with its consumer: the response head, the pipe, and the consumer's wishes. A
+//! WebTransport stream has one as well, of which it uses the pipe and the wishes.
 //!
 //! One lock guards head and pipe. The socket thread takes it for each piece of a body, not for each
 //! packet, and neither side ever waits for the other while it holds the lock.
@@ -7,7 +8,7 @@ use std::{
     collections::VecDeque,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU8, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     task::{Poll, Waker},
 };
@@ -22,6 +23,7 @@ use crate::{
     head::{Priority, ResponseHead},
     pipe::{Pipe, Read},
     timings::SharedTimings,
+    wishing::Wishing,
 };
 
 /// What the consumer wants of the socket thread; each is a bit, so wishing twice is wishing once.
@@ -35,6 +37,8 @@ pub struct Wishes {
     pub send: bool,
     /// The response is more or less urgent than it was.
     pub priority: Option<Priority>,
+    /// A WebTransport stream's place among others was changed, or its figures are asked for.
+    pub service: bool,
 }
 
 impl Wishes {
@@ -42,6 +46,7 @@ impl Wishes {
     const RECEIVE: u8 = 2;
     const SEND: u8 = 4;
     const PRIORITY: u8 = 8;
+    const SERVICE: u8 = 16;
 }
 
 /// Where the response stands, as the consumer sees it.
@@ -91,9 +96,7 @@ struct State {
 pub(crate) struct Exchange {
     state: Mutex<State>,
     changed: Condvar,
-    wishes: AtomicU8,
-    /// Wakes whatever owns the transaction on the socket thread.
-    owner: Mutex<Option<Waker>>,
+    wishing: Wishing,
     timings: SharedTimings,
     /// The request's body has nothing for now.
     body_waits: AtomicBool,
@@ -114,8 +117,7 @@ impl Exchange {
                 ended_early: None,
             }),
             changed: Condvar::new(),
-            wishes: AtomicU8::new(0),
-            owner: Mutex::new(None),
+            wishing: Wishing::default(),
             timings: SharedTimings::default(),
             body_waits: AtomicBool::new(false),
         })
@@ -179,24 +181,24 @@ impl Exchange {
 
     /// Names who is to be woken when the consumer wishes something; at once if it has.
     pub(crate) fn set_owner(&self, waker: Option<Waker>) {
-        let mut owner = self.owner.lock();
-        *owner = waker;
-        if self.wishes.load(Ordering::Acquire) != 0
-            && let Some(waker) = &*owner
-        {
-            waker.wake_by_ref();
-        }
+        self.wishing.set_owner(waker);
+    }
+
+    /// Whether nobody on the socket thread listens.
+    pub(crate) fn has_no_owner(&self) -> bool {
+        self.wishing.has_no_owner()
     }
 
     pub(crate) fn take_wishes(&self) -> Wishes {
         // A cancel is final: it stays set, so that whoever owns the transaction next sees it too.
-        let bits = self.wishes.fetch_and(Wishes::CANCEL, Ordering::AcqRel);
+        let bits = self.wishing.take(Wishes::CANCEL);
         let wished = |wish| bits & wish != 0;
         Wishes {
             cancel: wished(Wishes::CANCEL),
             receive: wished(Wishes::RECEIVE),
             send: wished(Wishes::SEND),
             priority: wished(Wishes::PRIORITY).then(|| self.state.lock().priority),
+            service: wished(Wishes::SERVICE),
         }
     }
 
@@ -224,6 +226,11 @@ impl Exchange {
     /// The request body has something to send, or has ended. Any thread.
     pub(crate) fn wish_to_send(&self) {
         self.wish(Wishes::SEND);
+    }
+
+    /// A WebTransport stream's order or figures are wished for. Any thread.
+    pub(crate) fn wish_for_service(&self) {
+        self.wish(Wishes::SERVICE);
     }
 
     /// Space in the pipe; with none, the writer will be woken when there is.
@@ -396,10 +403,7 @@ impl Exchange {
     }
 
     fn wish(&self, wish: u8) {
-        self.wishes.fetch_or(wish, Ordering::AcqRel);
-        if let Some(owner) = &*self.owner.lock() {
-            owner.wake_by_ref();
-        }
+        self.wishing.wish(wish);
     }
 }
 

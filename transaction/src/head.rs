@@ -54,6 +54,28 @@ impl RequestHead {
         if method == Method::CONNECT {
             return Err(InvalidRequest("CONNECT is not supported: it needs a proxy".into()));
         }
+        Self::checked(method, scheme, authority, path, headers)
+    }
+
+    /// Makes the head of a request for a WebTransport session (RFC 8441's extended `CONNECT`).
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn web_transport(
+        authority: &str,
+        path: &str,
+        headers: &HeaderMap,
+    ) -> Result<Self, InvalidRequest> {
+        Self::checked(Method::CONNECT, "https", authority, path, headers)
+    }
+
+    fn checked(
+        method: Method,
+        scheme: &str,
+        authority: &str,
+        path: &str,
+        headers: &HeaderMap,
+    ) -> Result<Self, InvalidRequest> {
         check_text("authority", authority)?;
         check_text("path", path)?;
         if !(path.starts_with('/') || (path == "*" && method == Method::OPTIONS)) {

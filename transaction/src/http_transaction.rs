@@ -9,20 +9,22 @@
 
 use std::{fmt, sync::Arc, task::Waker};
 
-use bytes::BytesMut;
+use bytes::Bytes;
 use http::{HeaderMap, Method, header};
 
 use crate::{
-    Alpn, ClassOfService, ConnectionInfo, RequestBody,
-    body::{BodyRead, BodyReader, Next},
+    Alpn, CertificateVerifier, ClassOfService, ConnectionInfo, RequestBody,
+    body::{BodyRead, BodyReader},
     consumer::PendingResponse,
     early_data::EarlyData,
     error::{Fault, NetError},
     exchange::{Exchange, Wishes},
     head::{RequestHead, ResponseHead},
     restart::{Earlier, Unserved, next_protocol},
+    segment::Segment,
     time_limits::{TimeLimits, Watch},
     timings::SharedTimings,
+    web_transport::SessionExchange,
 };
 
 /// A transaction's number, for logs and for finding it in a queue. Unique within a handler.
@@ -47,9 +49,6 @@ const EARLY_HINTS: u16 = 103;
 /// A consumer that has read so much, and leaves no more than so much in the pipe, keeps up.
 const ENOUGH_TO_TELL: u64 = 64 * 1024;
 const LITTLE_LEFT: u64 = 16 * 1024;
-
-/// How large a piece of the pipe is allocated at a time.
-const SEGMENT: usize = 64 * 1024;
 
 /// The pipe takes no more; the consumer will wake the transaction's owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,11 +107,14 @@ pub struct HttpTransaction {
     early_data: EarlyData,
     /// It may not be sent as early data (necko's `mDoNotTryEarlyData`).
     not_early: bool,
-    /// The unused rest of the last segment of the pipe.
-    segment: BytesMut,
+    segment: Segment,
     limits: TimeLimits,
     /// Kept until the exchange ends; its drop tells whoever watches the time.
     watched: Option<Box<dyn Send>>,
+    /// What it is to become when the server says yes, if it asks for a WebTransport session.
+    web_transport: Option<Arc<SessionExchange>>,
+    /// Who verifies the certificate of a connection that is its own.
+    verifier: Option<Arc<dyn CertificateVerifier>>,
 }
 
 /// Transactions that are to be dispatched again.
@@ -176,9 +178,11 @@ impl HttpTransaction {
             earlier: Earlier::default(),
             early_data: EarlyData::NotTried,
             not_early: false,
-            segment: BytesMut::new(),
+            segment: Segment::default(),
             limits: TimeLimits::default(),
             watched: None,
+            web_transport: None,
+            verifier: None,
         };
         (Box::new(transaction), PendingResponse::new(exchange))
     }
@@ -276,6 +280,34 @@ impl HttpTransaction {
         waiting <= LITTLE_LEFT && received - waiting.min(received) >= ENOUGH_TO_TELL
     }
 
+    // WebTransport.
+
+    /// Makes it a request for a WebTransport session; to be called before it is submitted.
+    pub fn set_web_transport(&mut self, session: Arc<SessionExchange>) {
+        self.web_transport = Some(session);
+    }
+
+    /// The server has answered the request for a session: what comes now is not the response's.
+    pub fn answered(mut self: Box<Self>) {
+        self.finish(Ok(()));
+    }
+
+    /// The session that it asks for, if it asks for one.
+    pub fn web_transport(&self) -> Option<&Arc<SessionExchange>> {
+        self.web_transport.as_ref()
+    }
+
+    /// Has the certificate verified by this instead of by what the others are verified by. Only for a key of its
+    /// own: everything with that key is verified so.
+    pub fn set_verifier(&mut self, verifier: Arc<dyn CertificateVerifier>) {
+        self.verifier = Some(verifier);
+    }
+
+    /// Who verifies the certificate, if not who verifies all others.
+    pub fn verifier(&self) -> Option<&Arc<dyn CertificateVerifier>> {
+        self.verifier.as_ref()
+    }
+
     // Early data (0-RTT).
 
     /// Whether it may be sent before the handshake is complete: whoever records it then can have the server do
@@ -347,23 +379,14 @@ impl HttpTransaction {
     /// `send`'s own, or the body can't be had: the stream is to be reset and the transaction closed.
     pub fn read_segments(
         &mut self,
-        mut send: impl FnMut(&[u8]) -> Result<usize, NetError>,
+        send: impl FnMut(&[u8]) -> Result<usize, NetError>,
     ) -> Result<Sending, NetError> {
         self.exchange.set_body_waits(false);
-        loop {
-            let taken = match self.body.next()? {
-                Next::Bytes(bytes) => send(bytes)?,
-                Next::Wait => {
-                    self.exchange.set_body_waits(true);
-                    return Ok(Sending::Wait);
-                }
-                Next::End => return Ok(Sending::End),
-            };
-            if taken == 0 {
-                return Ok(Sending::Blocked);
-            }
-            self.body.advance(taken);
+        let sending = self.body.send(send)?;
+        if sending == Sending::Wait {
+            self.exchange.set_body_waits(true);
         }
+        Ok(sending)
     }
 
     /// What a worker should read for the request body, if anything; to be asked after each
@@ -432,21 +455,13 @@ impl HttpTransaction {
         if space == 0 {
             return Ok(Err(PipeFull));
         }
-        if self.segment.is_empty() {
-            self.segment = BytesMut::zeroed(SEGMENT);
-        }
-        let length = space.min(self.segment.len());
-        let buffer = self.segment.get_mut(..length).unwrap_or_default();
-        let written = read(buffer)?;
-        if let Writing::Bytes(count) | Writing::End(count) = written {
-            self.deliver(count)?;
-        }
+        let (written, piece) = self.segment.fill(space, read)?;
+        self.deliver(piece)?;
         Ok(Ok(written))
     }
 
-    /// Passes the first `count` bytes of the segment on.
-    fn deliver(&mut self, count: usize) -> Result<(), NetError> {
-        let piece = self.segment.split_to(count.min(self.segment.len())).freeze();
+    /// Passes a piece of the body on.
+    fn deliver(&mut self, piece: Bytes) -> Result<(), NetError> {
         self.progress.body_received += piece.len() as u64;
         if let Some(expected) = self.progress.body_expected
             && self.progress.body_received > expected
@@ -535,6 +550,8 @@ impl HttpTransaction {
     fn verdict(&self, error: &NetError) -> Verdict {
         let Progress { sent, reused, received, .. } = self.progress;
         let again = match error.unserved() {
+            // A session is bound to its connection (necko: "sticky").
+            _ if self.web_transport.is_some() && (sent || error.is_version_fallback()) => false,
             Unserved::Yes if error.is_version_fallback() => self.info.alpn == Alpn::Http3,
             Unserved::Yes => true,
             Unserved::Perhaps => !sent || reused || self.head.method().is_safe(),

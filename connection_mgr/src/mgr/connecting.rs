@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, net::SocketAddr, sync::Arc, time::Duration};
 
-use transaction::{AddressFamily, Alpn, ConnectionInfo, NetError, TimeoutPhase};
+use transaction::{AddressFamily, Alpn, ConnectionInfo, NetError, TimeoutPhase, WebTransportUse};
 
 use super::{ConnectionMgr, Registered};
 use crate::{
@@ -255,7 +255,8 @@ impl ConnectionMgr {
             let earlier = entry.connecting.iter().take_while(|connecting| **connecting != key);
             let earlier: Vec<_> = earlier.copied().collect();
             entry.connecting.retain(|connecting| *connecting != key);
-            if info.alpn == Alpn::Http3 && usable {
+            let for_requests = info.web_transport == WebTransportUse::None;
+            if info.alpn == Alpn::Http3 && usable && for_requests {
                 self.coalescing.insert(CoalescingKey::new(info, peer.ip()), key);
             }
             entry.ech_retry = None;

@@ -1,5 +1,7 @@
 //! Transactions get connections (necko's `ProcessNewTransaction`, `TryDispatchTransaction`).
 
+use std::sync::Arc;
+
 use transaction::{Alpn, ConnectionInfo, HttpTransaction, NetError, TransactionId};
 
 use super::ConnectionMgr;
@@ -32,7 +34,11 @@ impl ConnectionMgr {
         transaction.set_owner(ctx.poster().waker(Target::Pending(transaction.id())));
         let info = transaction.connection_info().clone();
         self.waiting.insert(transaction.id(), info.clone());
-        self.entries.entry(info).or_default().pending.push(transaction);
+        let entry = self.entries.entry(info).or_default();
+        if let Some(verifier) = transaction.verifier() {
+            entry.verifier = Some(Arc::clone(verifier));
+        }
+        entry.pending.push(transaction);
     }
 
     /// Necko's `ProcessPendingQForEntry`: dispatches what can be, and begins the connections that are wanted.

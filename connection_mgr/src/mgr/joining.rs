@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use http3_session::VerificationRequest;
-use transaction::{Alpn, ConnectionInfo};
+use transaction::{Alpn, ConnectionInfo, WebTransportUse};
 
 use super::ConnectionMgr;
 use crate::{
@@ -39,7 +39,8 @@ impl ConnectionMgr {
 
     fn find_coalescable_connection(&self, info: &ConnectionInfo) -> Option<ConnectionKey> {
         let entry = self.entries.get(info)?;
-        if info.alpn != Alpn::Http3 {
+        // W1: a connection for WebTransport is nobody else's, and a session on one of others would be.
+        if info.alpn != Alpn::Http3 || info.web_transport != WebTransportUse::None {
             return None;
         }
         let keys = entry.addresses.untried().map(|address| CoalescingKey::new(info, address.ip()));

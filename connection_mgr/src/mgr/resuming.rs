@@ -21,13 +21,20 @@ impl ConnectionMgr {
         PeerId::new(info, &self.parts.verifier.policy())
     }
 
+    /// A connection that goes on from another one isn't verified: what is verified in a way of its own always
+    /// begins anew.
+    fn may_resume(&self, info: &ConnectionInfo) -> bool {
+        self.parts.settings.resumption
+            && self.entries.get(info).is_none_or(|entry| entry.verifier.is_none())
+    }
+
     /// Something for a new connection to begin with. Nobody else gets the same.
     pub(super) fn take_token(
         &mut self,
         ctx: &Ctx<'_>,
         info: &ConnectionInfo,
     ) -> Option<ResumptionToken> {
-        if !self.parts.settings.resumption || info.alpn != Alpn::Http3 {
+        if info.alpn != Alpn::Http3 || !self.may_resume(info) {
             return None;
         }
         let peer = self.peer_id(info);
@@ -41,7 +48,7 @@ impl ConnectionMgr {
         info: &ConnectionInfo,
         tokens: Vec<ResumptionToken>,
     ) {
-        if tokens.is_empty() || !self.parts.settings.resumption {
+        if tokens.is_empty() || !self.may_resume(info) {
             return;
         }
         let peer = self.peer_id(info);

@@ -156,15 +156,17 @@ impl Fixture {
         let info = ConnectionInfo::new("example.org", 443);
         let (transaction, response) =
             HttpTransaction::new(id, info, head.expect("valid"), body.into());
-        let mut key = None;
-        let added = self.session().add_stream(transaction, |stream| {
-            key = Some(stream);
+        let key = Rc::new(Cell::new(None));
+        let told = Rc::clone(&key);
+        self.session().set_owners(move |stream| {
+            told.set(Some(stream));
             Waker::noop().clone()
         });
-        if let (Ok(()), Some(key)) = (added, key) {
+        let added = self.session().add_stream(transaction);
+        if let (Ok(()), Some(key)) = (added, key.get()) {
             self.requests.push(Request { key, response: Some(response) });
         }
-        key.is_some()
+        key.get().is_some()
     }
 
     /// Adds a `GET` and sends what can be sent.

@@ -34,6 +34,7 @@ pub(crate) enum ExitCode {
     PinnedKey = 90,
     Http3 = 95,
     Quic = 96,
+    TooLarge = 100,
     EchRequired = 101,
     Interrupted = 130,
     Terminated = 143,
@@ -41,15 +42,15 @@ pub(crate) enum ExitCode {
 
 impl ExitCode {
     /// All of them, lowest first, in a few words.
-    pub(crate) const TABLE: [(Self, &'static str); 29] = [
+    pub(crate) const TABLE: [(Self, &'static str); 30] = [
         (Self::Success, "success"),
-        (Self::UnsupportedProtocol, "the URL's protocol is not https"),
+        (Self::UnsupportedProtocol, "the URL's protocol is not https, or no WebTransport there"),
         (Self::FailedInit, "a mistake on the command line, or no start was possible"),
         (Self::MalformedUrl, "the URL is malformed"),
         (Self::CouldNotResolve, "the host has no address"),
         (Self::CouldNotConnect, "no connection: refused, or no way to the host"),
         (Self::PartialTransfer, "the response broke off"),
-        (Self::HttpError, "with --fail: the status was 400 or above"),
+        (Self::HttpError, "a status of 400 or above: with --fail, or for a WebTransport session"),
         (Self::WriteError, "the output can't be written"),
         (Self::ReadError, "the data to send can't be read"),
         (Self::Timeout, "time ran out: nobody answered, silence, or --max-time"),
@@ -71,6 +72,7 @@ impl ExitCode {
         (Self::PinnedKey, "the server's key is none of --pinnedpubkey"),
         (Self::Http3, "an error of HTTP/3 or QPACK"),
         (Self::Quic, "an error of QUIC"),
+        (Self::TooLarge, "a datagram is larger than the way to the server takes"),
         (Self::EchRequired, "the server refused ECH, also as it wanted it"),
         (Self::Interrupted, "interrupted (SIGINT)"),
         (Self::Terminated, "terminated (SIGTERM)"),
@@ -110,7 +112,13 @@ impl ExitCode {
             NetError::EchRejected { .. } => Self::EchRequired,
             NetError::Http3Protocol { .. } => Self::Http3,
             NetError::QuicTransport { .. } => Self::Quic,
+            NetError::WebTransportUnsupported => Self::UnsupportedProtocol,
+            NetError::WebTransportRefused { .. } => Self::HttpError,
+            NetError::DatagramTooLarge { .. } => Self::TooLarge,
             NetError::NetReset { .. }
+            | NetError::WebTransportClosed { .. }
+            | NetError::StreamReset { .. }
+            | NetError::StreamStopped { .. }
             | NetError::NetInterrupt { .. }
             | NetError::MalformedResponse(_) => Self::ReceiveError,
             NetError::Socket { operation, .. } => Self::of_socket_operation(operation),

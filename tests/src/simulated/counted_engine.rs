@@ -3,10 +3,12 @@
 use std::{cell::Cell, rc::Rc, time::Instant};
 
 use http3_session::{
-    CertificateVerdict, ConnStats, ConnectParameters, EngineOutput, FetchError, Http3Conn,
-    Http3ConnFactory, Http3Event, ResumptionToken, StreamGone, StreamId,
+    CertificateVerdict, ConnStats, ConnectParameters, DatagramRefused, EngineOutput, FetchError,
+    Http3Conn, Http3ConnFactory, Http3Event, ResumptionToken, StreamGone, StreamId,
+    WebTransportConn,
 };
 use socket_transport::{ReceivedDatagrams, SendBatch};
+use transaction::web_transport::{StreamKind, StreamStats};
 use transaction::{ErrorCode, NetError, Priority, RequestHead};
 
 /// Makes engines of another factory, and counts those alive.
@@ -120,5 +122,51 @@ impl Http3Conn for CountedEngine {
 
     fn stats(&self) -> ConnStats {
         self.inner.stats()
+    }
+}
+
+impl WebTransportConn for CountedEngine {
+    fn create_session(&mut self, head: &RequestHead, now: Instant) -> Result<StreamId, FetchError> {
+        self.inner.create_session(head, now)
+    }
+
+    fn close_session(&mut self, session: StreamId, code: u32, reason: &str) {
+        self.inner.close_session(session, code, reason);
+    }
+
+    fn create_stream(
+        &mut self,
+        session: StreamId,
+        kind: StreamKind,
+    ) -> Result<StreamId, FetchError> {
+        self.inner.create_stream(session, kind)
+    }
+
+    fn reset_stream(&mut self, stream: StreamId, code: ErrorCode) {
+        self.inner.reset_stream(stream, code);
+    }
+
+    fn stop_sending(&mut self, stream: StreamId, code: ErrorCode) {
+        self.inner.stop_sending(stream, code);
+    }
+
+    fn set_send_order(&mut self, stream: StreamId, order: Option<i64>) {
+        self.inner.set_send_order(stream, order);
+    }
+
+    fn stream_stats(&mut self, stream: StreamId) -> StreamStats {
+        self.inner.stream_stats(stream)
+    }
+
+    fn max_datagram_size(&self, session: StreamId) -> usize {
+        self.inner.max_datagram_size(session)
+    }
+
+    fn datagram_room(&self) -> usize {
+        self.inner.datagram_room()
+    }
+
+    fn send_datagram(&mut self, session: StreamId, datagram: &[u8]) -> Result<(), DatagramRefused> {
+        self.inner.send_datagram(session, datagram)
     }
 }

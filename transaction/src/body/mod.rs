@@ -27,7 +27,7 @@ use bytes::Bytes;
 
 pub use file::{BodyRead, FileBody};
 pub use pipe::{BodyWriter, PipeBody};
-pub(crate) use reader::{BodyReader, Next};
+pub(crate) use reader::BodyReader;
 
 use crate::witness::Witness;
 

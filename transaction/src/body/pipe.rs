@@ -52,6 +52,8 @@ struct State {
     writer: Option<Waker>,
     /// Why nothing more is taken.
     closed: Option<NetError>,
+    /// The writer gave it up, whether or not what it wrote before can still be sent.
+    aborted: Option<NetError>,
     reader_waits: bool,
     /// Whose owner is to be woken when there is something to send.
     exchange: Option<Arc<Exchange>>,
@@ -64,6 +66,7 @@ pub(super) fn pipe(length: Option<u64>) -> (BodyWriter, PipeBody) {
         written: 0,
         writer: None,
         closed: None,
+        aborted: None,
         reader_waits: false,
         exchange: None,
     };
@@ -123,6 +126,11 @@ impl PipeReader {
         self.0.0.close(why);
     }
 
+    /// Why the writer gave it up, if it did: what is left may be sent, and need not be.
+    pub(super) fn aborted(&self) -> Option<NetError> {
+        self.0.0.state.lock().aborted.clone()
+    }
+
     pub(super) fn buffered(&self) -> usize {
         self.0.0.state.lock().pipe.buffered()
     }
@@ -179,6 +187,15 @@ impl Shared {
         state.pipe.write(piece.split_to(taken));
         wake_reader(state);
         Ok(taken)
+    }
+
+    fn abort(&self, why: NetError) {
+        let mut state = self.state.lock();
+        state.pipe.finish(Err(why.clone()));
+        state.aborted = Some(why);
+        // Also if it waits for the engine, not for the writer.
+        state.reader_waits = true;
+        wake_reader(state);
     }
 
     fn end(&self, end: Result<(), NetError>) {
@@ -270,6 +287,19 @@ impl BodyWriter {
         .await
     }
 
+    /// As [`send`](Self::send), blocking.
+    ///
+    /// # Errors
+    /// As [`try_send`](Self::try_send).
+    pub fn wait_send(&mut self, piece: impl Into<Bytes>) -> Result<(), NetError> {
+        let mut piece = piece.into();
+        while !piece.is_empty() {
+            self.wait_space();
+            self.shared.take(&mut piece)?;
+        }
+        Ok(())
+    }
+
     /// The body is complete. If it is shorter than was announced, the request fails.
     pub fn finish(mut self) {
         self.end();
@@ -278,6 +308,24 @@ impl BodyWriter {
     pub(crate) fn end(&mut self) {
         if !std::mem::replace(&mut self.finished, true) {
             self.shared.end(Ok(()));
+        }
+    }
+
+    /// Gives it up with `why`. What was written still goes as far as the other side takes it at once.
+    pub(crate) fn abort(mut self, why: NetError) {
+        self.finished = true;
+        self.shared.abort(why);
+    }
+
+    /// Why nobody wants more, if that is so; registers `waker` if not.
+    pub(crate) fn poll_closed(&self, waker: &Waker) -> Poll<NetError> {
+        let mut state = self.shared.state.lock();
+        match &state.closed {
+            Some(why) => Poll::Ready(why.clone()),
+            None => {
+                state.writer = Some(waker.clone());
+                Poll::Pending
+            }
         }
     }
 

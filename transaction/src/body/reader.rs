@@ -9,7 +9,7 @@ use super::{
     file::{BodyRead, FileReader},
     pipe::PipeReader,
 };
-use crate::{error::NetError, exchange::Exchange};
+use crate::{error::NetError, exchange::Exchange, http_transaction::Sending};
 
 /// What a source has at the moment.
 #[derive(Debug, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub(super) enum Piece {
 
 /// What comes next of a body.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Next<'a> {
+pub(super) enum Next<'a> {
     /// These bytes; [`BodyReader::advance`] says how many were taken.
     Bytes(&'a [u8]),
     /// Nothing yet.
@@ -75,7 +75,7 @@ impl BodyReader {
     /// # Errors
     /// The body can't be had: a file can't be read, or the application gave its pipe up. It must not
     /// look complete then.
-    pub(crate) fn next(&mut self) -> Result<Next<'_>, NetError> {
+    pub(super) fn next(&mut self) -> Result<Next<'_>, NetError> {
         if self.piece.is_empty() {
             let piece = match &mut self.source {
                 Source::Empty | Source::Bytes(_) | Source::Gone => Piece::End,
@@ -96,8 +96,29 @@ impl BodyReader {
         Ok(Next::Bytes(&self.piece))
     }
 
+    /// Gives it to `send` until that takes no more.
+    ///
+    /// # Errors
+    /// `send`'s own, or those of [`next`](Self::next).
+    pub(crate) fn send(
+        &mut self,
+        mut send: impl FnMut(&[u8]) -> Result<usize, NetError>,
+    ) -> Result<Sending, NetError> {
+        loop {
+            let taken = match self.next()? {
+                Next::Bytes(bytes) => send(bytes)?,
+                Next::Wait => return Ok(Sending::Wait),
+                Next::End => return Ok(Sending::End),
+            };
+            if taken == 0 {
+                return Ok(Sending::Blocked);
+            }
+            self.advance(taken);
+        }
+    }
+
     /// Notes that so many of the last bytes were taken.
-    pub(crate) fn advance(&mut self, taken: usize) {
+    pub(super) fn advance(&mut self, taken: usize) {
         let taken = taken.min(self.piece.len());
         self.piece.advance(taken);
         self.sent += taken as u64;
@@ -153,6 +174,14 @@ impl BodyReader {
             self.source = Source::Gone;
         }
         self.piece = Bytes::new();
+    }
+
+    /// Why its writer gave it up, if it did.
+    pub(crate) fn aborted(&self) -> Option<NetError> {
+        match &self.source {
+            Source::Pipe(pipe) => pipe.aborted(),
+            Source::Empty | Source::Bytes(_) | Source::File(_) | Source::Gone => None,
+        }
     }
 
     /// Bytes that wait to be sent.
