@@ -58,6 +58,7 @@ pub(crate) fn parameters(settings: Http3Settings) -> ConnectParameters {
         resumption_token: None,
         is_retry: false,
         ech: Ech::default(),
+        web_transport: false,
         settings,
     }
 }
