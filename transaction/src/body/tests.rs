@@ -9,7 +9,7 @@ use std::{
     thread,
 };
 
-use super::*;
+use super::{reader::Next, *};
 use crate::{
     error::NetError,
     exchange::{Exchange, Wishes},
