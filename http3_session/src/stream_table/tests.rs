@@ -136,7 +136,8 @@ impl Both {
             }
             Step::TakeAll => {
                 let taken = self.table.take_all().into_iter();
-                let taken: Vec<_> = taken.filter_map(|stream| Some(stream.transaction()?.id().0)).collect();
+                let taken: Vec<_> =
+                    taken.filter_map(|stream| Some(stream.transaction()?.id().0)).collect();
                 let alive = self.streams.iter().enumerate().filter(|(_, known)| known.alive);
                 let expected: Vec<_> = alive.map(|(n, _)| n as u64).collect();
                 assert_eq!(taken, expected, "oldest first");

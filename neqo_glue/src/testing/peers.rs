@@ -41,6 +41,20 @@ thread_local! {
 pub(crate) fn http3_server(
     parameters: ConnectionParameters,
 ) -> impl FnOnce(Instant) -> Http3Server {
+    server(parameters, false)
+}
+
+/// neqo's HTTP/3 server with WebTransport and these transport parameters.
+pub(crate) fn web_transport_server(
+    parameters: ConnectionParameters,
+) -> impl FnOnce(Instant) -> Http3Server {
+    server(parameters, true)
+}
+
+fn server(
+    parameters: ConnectionParameters,
+    web_transport: bool,
+) -> impl FnOnce(Instant) -> Http3Server {
     move |now| {
         LATER.with_borrow_mut(Vec::clear);
         Http3Server::new(
@@ -53,7 +67,9 @@ pub(crate) fn http3_server(
                 .connection_parameters(parameters.pmtud_iface_mtu(false))
                 .max_table_size_encoder(4096)
                 .max_table_size_decoder(4096)
-                .max_blocked_streams(10),
+                .max_blocked_streams(10)
+                .webtransport(web_transport)
+                .http3_datagram(web_transport),
             None,
         )
         .unwrap()

@@ -8,6 +8,7 @@ mod handshake;
 mod heads;
 mod output;
 mod requests;
+mod web_transport;
 
 use http3_session::Http3Settings;
 use neqo_http3::{Http3Server, Http3ServerEvent};
