@@ -529,10 +529,14 @@ impl<H> Http3Session<H> {
             state: self.core.state,
             resumed: self.core.resumed,
             early_data: self.core.early_data,
-            streams: streams.len(),
+            streams: streams.len() - streams.web_transport_streams(),
             ready_for_write: streams.queue_len(Queue::ReadyForWrite),
-            queued_streams: streams.queue_len(Queue::QueuedStreams),
+            queued_streams: streams.queue_len(Queue::QueuedStreams)
+                + streams.queue_len(Queue::QueuedUnidirectional),
+            waiting_for_connection: streams.queue_len(Queue::WaitingForConnection),
             slow_consumers_ready_for_read: streams.queue_len(Queue::SlowConsumersReadyForRead),
+            web_transport_sessions: streams.sessions().len(),
+            web_transport_streams: streams.web_transport_streams(),
             commands: self.core.commands.len(),
             buffered: streams.iter().map(Http3StreamBase::buffered).sum(),
             timer: self.deadline().is_some(),
@@ -557,17 +561,23 @@ pub struct SessionSnapshot {
     pub resumed: bool,
     /// What became of early data.
     pub early_data: EarlyData,
-    /// Requests on it.
+    /// Requests on it, those for WebTransport sessions included for as long as the sessions are there.
     pub streams: usize,
+    /// WebTransport sessions among them.
+    pub web_transport_sessions: usize,
+    /// Streams of those.
+    pub web_transport_streams: usize,
     /// Streams that have something to send.
     pub ready_for_write: usize,
     /// Streams that wait for the peer to allow more.
     pub queued_streams: usize,
+    /// Streams that wait for the handshake, and sessions that wait for what the server says of sessions.
+    pub waiting_for_connection: usize,
     /// Streams whose consumers made space.
     pub slow_consumers_ready_for_read: usize,
     /// Commands that wait for the next `send_data`.
     pub commands: usize,
-    /// Bytes in the pipes of its transactions.
+    /// Bytes in the pipes of its transactions and streams, and what waits in its WebTransport sessions.
     pub buffered: usize,
     /// Whether the engine's timer is wanted.
     pub timer: bool,
@@ -575,4 +585,11 @@ pub struct SessionSnapshot {
     pub handle: bool,
     /// Whether the server took the encrypted hello.
     pub ech_accepted: bool,
+}
+
+impl SessionSnapshot {
+    /// Whether no session of WebTransport and no stream of one is there.
+    pub fn nothing_of_web_transport(&self) -> bool {
+        (self.web_transport_sessions, self.web_transport_streams) == (0, 0)
+    }
 }

@@ -99,6 +99,11 @@ impl StreamTable {
         self.keys(|stream| matches!(stream, Http3StreamBase::Session(_)))
     }
 
+    /// How many streams of WebTransport sessions there are.
+    pub(crate) fn web_transport_streams(&self) -> usize {
+        self.iter().filter(|stream| matches!(stream, Http3StreamBase::WebTransport(_))).count()
+    }
+
     fn keys(&self, wanted: impl Fn(&Http3StreamBase) -> bool) -> Vec<StreamKey> {
         let entries = self.entries.iter().filter(|(_, entry)| wanted(&entry.stream));
         let mut keys: Vec<_> = entries.map(|(key, _)| StreamKey(key)).collect();

@@ -11,3 +11,4 @@ mod last_words;
 mod states;
 mod streams;
 mod timers;
+mod web_transport;
