@@ -65,10 +65,12 @@ pub const MINUTE: Duration = Duration::from_mins(1);
 pub struct Bench {
     pub(super) nodes: Nodes,
     pub(super) witnesses: Witnesses,
-    transactions: Arc<()>,
-    responses: Pipes,
+    pub(super) transactions: Arc<()>,
+    pub(super) responses: Pipes,
     request_bodies: Pipes,
-    next_id: u64,
+    pub(super) next_id: u64,
+    /// What WebTransport sessions and their streams share with applications.
+    pub(super) web_transport: Pipes,
     pub(super) ended: bool,
     pub(super) simulation: Simulation,
 }
@@ -103,6 +105,7 @@ impl Bench {
             responses: Pipes::default(),
             request_bodies: Pipes::default(),
             next_id: 1,
+            web_transport: Pipes::default(),
             ended: false,
             simulation,
         };

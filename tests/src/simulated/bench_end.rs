@@ -51,6 +51,7 @@ impl Bench {
         let pipes = [
             (self.responses(), "response pipes, by their reference counts"),
             (self.request_bodies(), "pipes of request bodies, by their reference counts"),
+            (self.web_transport(), "sessions and streams of WebTransport, by theirs"),
         ];
         join(left, pipes)
     }

@@ -134,8 +134,7 @@ impl Ask {
     ) -> (Box<HttpTransaction>, Fetch) {
         let authority = format!("{}:{}", self.host, self.port);
         let mut headers = self.headers;
-        let value = HeaderValue::from_maybe_shared(Bytes::from_owner(Witness(Arc::clone(witness))));
-        headers.append("x-witness", value.expect("a value"));
+        headers.extend(witness_field(witness));
         let mut head = RequestHead::new(self.method, "https", &authority, &self.path, &headers)
             .expect("a valid request");
         head.priority = self.priority;
@@ -151,6 +150,13 @@ impl Ask {
             if self.checked { Arrived::Checked(Check::new()) } else { Arrived::Kept(Vec::new()) };
         (transaction, Fetch::new(self.path, response, arrived))
     }
+}
+
+/// A header field whose value holds on to something.
+pub(super) fn witness_field(witness: &Arc<()>) -> HeaderMap {
+    let value = HeaderValue::from_maybe_shared(Bytes::from_owner(Witness(Arc::clone(witness))));
+    let field = (HeaderName::from_static("x-witness"), value.expect("a value"));
+    HeaderMap::from_iter([field])
 }
 
 /// The bytes of a header field's value, which hold on to something.

@@ -45,6 +45,7 @@ mod raw_peer;
 mod raw_request;
 mod responses;
 mod script_server;
+mod sessions;
 mod setup;
 mod silent_peer;
 
@@ -62,5 +63,6 @@ pub use raw_connection::RawConnection;
 pub use raw_peer::RawPeer;
 pub use raw_request::RawRequest;
 pub use script_server::{Act, Heard, ScriptServer};
+pub use sessions::{Connect, Stream, now};
 pub use setup::{Setup, Trust};
 pub use silent_peer::SilentPeer;

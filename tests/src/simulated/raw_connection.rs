@@ -30,6 +30,8 @@ pub struct RawConnection {
     pub requests: Vec<RawRequest>,
     /// Whether streams are read. If not, the client gets no more credit.
     pub reads: bool,
+    /// Its SETTINGS say that it takes WebTransport sessions.
+    pub(super) web_transport: bool,
     /// Requests whose heads were completed and that nobody looked at.
     pub(super) arrived: VecDeque<usize>,
     control: Option<StreamId>,
@@ -58,6 +60,7 @@ impl RawConnection {
             quic,
             requests: Vec::new(),
             reads: true,
+            web_transport: false,
             arrived: VecDeque::new(),
             control: None,
             outgoing: BTreeMap::new(),
@@ -214,6 +217,22 @@ impl RawConnection {
         self.quic.set_stream_max_data(stream, credit).expect("a stream that has not ended");
     }
 
+    /// Sends these bytes in a datagram, whatever they are.
+    pub fn datagram(&mut self, bytes: &[u8]) {
+        // neqo drops the oldest where there are too many.
+        let _ = self.quic.send_datagram(bytes.to_vec(), None);
+    }
+
+    /// Accepts a WebTransport session.
+    pub fn accept(&mut self, request: usize) {
+        self.head(request, &[(":status", "200")]);
+    }
+
+    /// Sends a capsule (RFC 9297 §3.2) to a session, whatever it is.
+    pub fn capsule(&mut self, request: usize, kind: u64, content: &[u8]) {
+        self.data(request, &frame(kind, content));
+    }
+
     fn write(&mut self, stream: StreamId, bytes: &[u8]) {
         self.outgoing.entry(stream).or_default().bytes.extend(bytes);
         self.flush();
@@ -263,7 +282,8 @@ impl RawConnection {
         while let Some(event) = self.quic.next_event() {
             match event {
                 ConnectionEvent::StateChange(State::Connected) => {
-                    let settings = [&[0x0][..], &frame(SETTINGS, &[])].concat();
+                    let settings = if self.web_transport { web_transport() } else { Vec::new() };
+                    let settings = [&[0x0][..], &frame(SETTINGS, &settings)].concat();
                     self.control = Some(self.open_unidirectional(&settings));
                 }
                 ConnectionEvent::NewStream { stream_id } if stream_id.is_bidi() => {
@@ -309,6 +329,16 @@ impl RawConnection {
             }
         }
     }
+}
+
+/// What SETTINGS say of WebTransport, as of draft 02: extended `CONNECT`, datagrams, and sessions.
+fn web_transport() -> Vec<u8> {
+    let mut settings = Encoder::default();
+    for setting in [0x8_u64, 0xff_d277, 0x33, 0x2b60_3742] {
+        settings.encode_varint(setting);
+        settings.encode_varint(1_u64);
+    }
+    settings.into()
 }
 
 /// An HTTP/3 frame.

@@ -20,6 +20,8 @@ pub struct RawPeer {
     pub diverted: Option<Vec<Vec<u8>>>,
     /// Those that it has [forgotten](Self::forget).
     pub forgotten: Vec<RawConnection>,
+    /// Its SETTINGS say that it takes WebTransport sessions.
+    pub web_transport: bool,
     alpn: &'static str,
     parameters: ConnectionParameters,
     answer: Option<Answer>,
@@ -34,6 +36,7 @@ impl RawPeer {
             forgotten: Vec::new(),
             only_initials: false,
             diverted: None,
+            web_transport: false,
             alpn,
             parameters,
             answer: None,
@@ -83,7 +86,9 @@ impl RawPeer {
             Some(place) => place,
             None if is_long => {
                 let parameters = self.parameters.clone();
-                self.connections.push(RawConnection::new(client, self.alpn, parameters));
+                let mut connection = RawConnection::new(client, self.alpn, parameters);
+                connection.web_transport = self.web_transport;
+                self.connections.push(connection);
                 self.connections.len() - 1
             }
             // Of a connection that this server never had.

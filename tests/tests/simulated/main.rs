@@ -38,3 +38,4 @@ mod timings;
 mod uploading;
 mod uploads;
 mod weather;
+mod web_transport;

@@ -1,0 +1,3 @@
+//! WebTransport on the whole stack.
+
+mod hostile;
