@@ -1,5 +1,5 @@
 """Mends neqo where nothing outside of neqo could: a server could end the whole process, every connection left
-something behind, and streams that came early were lost.
+something behind, and streams that came early or had nothing on them were lost or ended the connection.
 
   python3 mend_neqo.py FOLDER     the folder with neqo's crates
 
@@ -50,6 +50,166 @@ MENDS = [
             if stream_id.is_bidi() {""",
         """        if matches!(self.state, SessionState::Negotiating | SessionState::Active) {
             if stream_id.is_bidi() {""",
+    ),
+    # A stream of a WebTransport session may have nothing on it. Its end comes with its beginning then, and neqo
+    # took that for a fault of the whole connection.
+    (
+        "neqo-http3",
+        "src/stream_type_reader.rs",
+        """                    if fin {
+                        return Err(Error::HttpGeneralProtocol);""",
+        """                    if fin && is_push {
+                        return Err(Error::HttpGeneralProtocol);""",
+    ),
+    # What was read with the beginning can't be read again: the stream has to know that it is at its end.
+    (
+        "neqo-http3",
+        "src/features/extended_connect/webtransport_streams.rs",
+        """        session: Rc<RefCell<WebTransportSession>>,
+    ) -> Self {
+        Self {
+            stream_id,
+            events,
+            session_id,
+            session,
+            fin: false,
+        }""",
+        """        session: Rc<RefCell<WebTransportSession>>,
+        conn: &mut Connection,
+    ) -> Self {
+        let nothing = conn.stream_recv(stream_id, &mut []);
+        let fin = matches!(nothing, Err(neqo_transport::Error::NoMoreData));
+        Self {
+            stream_id,
+            events,
+            session_id,
+            session,
+            fin,
+        }""",
+    ),
+    (
+        "neqo-http3",
+        "src/features/extended_connect/webtransport_streams.rs",
+        """        let (amount, fin) = conn.stream_recv(self.stream_id, buf)?;
+        self.fin = fin;""",
+        """        let (amount, fin) = if self.fin {
+            (0, true)
+        } else {
+            conn.stream_recv(self.stream_id, buf)?
+        };
+        self.fin = fin;""",
+    ),
+    (
+        "neqo-http3",
+        "src/connection.rs",
+        """                        recv_events,
+                        webtransport_session,
+                    )),
+                );
+            }
+        } else {""",
+        """                        recv_events,
+                        webtransport_session,
+                        conn,
+                    )),
+                );
+            }
+        } else {""",
+    ),
+    (
+        "neqo-http3",
+        "src/connection.rs",
+        """                    recv_events,
+                    webtransport_session,
+                )),
+            );
+        }
+        Ok(())""",
+        """                    recv_events,
+                    webtransport_session,
+                    conn,
+                )),
+            );
+        }
+        Ok(())""",
+    ),
+    (
+        "neqo-http3",
+        "src/connection.rs",
+        """    fn webtransport_create_stream_internal(
+        &mut self,
+        webtransport_session""",
+        """    fn webtransport_create_stream_internal(
+        &mut self,
+        conn: &mut Connection,
+        webtransport_session""",
+    ),
+    (
+        "neqo-http3",
+        "src/connection.rs",
+        """        self.webtransport_create_stream_internal(
+            wt,
+            stream_id,
+            session_id,
+            send_events,
+            recv_events,
+            true,""",
+        """        self.webtransport_create_stream_internal(
+            conn,
+            wt,
+            stream_id,
+            session_id,
+            send_events,
+            recv_events,
+            true,""",
+    ),
+    (
+        "neqo-http3",
+        "src/connection.rs",
+        """    pub fn webtransport_create_stream_remote(
+        &mut self,
+        session_id""",
+        """    pub fn webtransport_create_stream_remote(
+        &mut self,
+        conn: &mut Connection,
+        session_id""",
+    ),
+    (
+        "neqo-http3",
+        "src/connection.rs",
+        """        self.webtransport_create_stream_internal(
+            wt,
+            stream_id,
+            session_id,
+            send_events,
+            recv_events,
+            false,""",
+        """        self.webtransport_create_stream_internal(
+            conn,
+            wt,
+            stream_id,
+            session_id,
+            send_events,
+            recv_events,
+            false,""",
+    ),
+    (
+        "neqo-http3",
+        "src/connection_client.rs",
+        """                self.base_handler.webtransport_create_stream_remote(
+                    StreamId""",
+        """                self.base_handler.webtransport_create_stream_remote(
+                    &mut self.conn,
+                    StreamId""",
+    ),
+    (
+        "neqo-http3",
+        "src/connection_server.rs",
+        """                self.base_handler.webtransport_create_stream_remote(
+                    StreamId""",
+        """                self.base_handler.webtransport_create_stream_remote(
+                    conn,
+                    StreamId""",
     ),
 ]
 

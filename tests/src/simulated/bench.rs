@@ -8,7 +8,7 @@ use std::{
 
 use connection_mgr::{Event, Snapshot};
 use http::Method;
-use neqo_transport::ConnectionParameters;
+use neqo_transport::{ConnectionParameters, StreamType};
 use socket_transport::{
     simulated::{SimulatedNetwork, Simulation, SimulationError},
     walk::Step,
@@ -87,6 +87,25 @@ impl Bench {
         let mut bench = Self::new(seed);
         let server = bench.http3_server(SERVER, |parameters| parameters);
         (bench, server)
+    }
+
+    /// The usual client and the usual server with WebTransport, which is [`HOST`].
+    pub fn with_web_transport(seed: u64) -> (Self, Peer<Http3ServerPeer>) {
+        let mut bench = Self::new(seed);
+        let server = bench.web_transport_server(SERVER);
+        (bench, server)
+    }
+
+    /// Puts the usual server with WebTransport on a machine.
+    pub fn web_transport_server(&mut self, machine: IpAddr) -> Peer<Http3ServerPeer> {
+        self.http3_server(machine, |parameters| {
+            parameters
+                .datagram_size(65_535)
+                .outgoing_datagram_queue(1000)
+                .incoming_datagram_queue(1000)
+                .max_streams(StreamType::BiDi, 100)
+                .max_streams(StreamType::UniDi, 100)
+        })
     }
 
     /// The usual client and a raw server, which is [`HOST`].

@@ -19,7 +19,7 @@ use neqo_transport::{
 };
 
 use super::{
-    EchKeys, Endpoint,
+    EchKeys, Endpoint, WebTransportServer,
     ech::CONFIG_ID,
     nss_db,
     responses::{Answer, End, Plan, UPLOAD, misdirected, plan, received, too_early},
@@ -58,6 +58,8 @@ pub struct Http3ServerPeer {
     pub misdirected: usize,
     /// So many of the next requests are answered with 425: they are to come after the handshake.
     pub too_early: usize,
+    /// Sessions of WebTransport, and their streams.
+    pub web_transport: WebTransportServer,
     connections: Vec<ConnectionRef>,
     exchanges: Vec<Exchange>,
 }
@@ -79,11 +81,15 @@ impl Http3ServerPeer {
     /// A server with these transport parameters.
     pub(super) fn new(parameters: ConnectionParameters, now: Instant) -> Self {
         nss_db::init();
+        // As neqo's parameters have it, datagrams are for nothing else.
+        let web_transport = parameters.get_datagram_size() > 0;
         let parameters = Http3Parameters::default()
             .connection_parameters(parameters.pmtud_iface_mtu(false))
             .max_table_size_encoder(4096)
             .max_table_size_decoder(4096)
-            .max_blocked_streams(10);
+            .max_blocked_streams(10)
+            .webtransport(web_transport)
+            .http3_datagram(web_transport);
         let replay = AntiReplay::new(now, Duration::from_secs(10), 7, 14).expect("anti-replay");
         let ids = Rc::new(RefCell::new(RandomConnectionIdGenerator::new(5)));
         let keys = [nss_db::SERVER_KEY];
@@ -96,6 +102,7 @@ impl Http3ServerPeer {
             closed: Vec::new(),
             misdirected: 0,
             too_early: 0,
+            web_transport: WebTransportServer::default(),
             connections: Vec::new(),
             exchanges: Vec::new(),
         }
@@ -159,13 +166,16 @@ impl Http3ServerPeer {
         }
     }
 
-    fn take_events(&mut self) {
+    fn take_events(&mut self, now: Instant) {
         while let Some(event) = self.server.next_event() {
             match event {
                 Http3ServerEvent::Headers { stream, headers, fin } => {
                     self.request(stream, headers, fin);
                 }
                 Http3ServerEvent::Data { stream, data, fin } => {
+                    if self.web_transport.on_data(&stream, &data, fin) {
+                        continue;
+                    }
                     self.on(&stream, |exchange, request| {
                         request.body += data.len() as u64;
                         request.fin |= fin;
@@ -179,12 +189,18 @@ impl Http3ServerPeer {
                     });
                 }
                 Http3ServerEvent::StreamReset { stream, error } => {
+                    if self.web_transport.on_reset(&stream, error) {
+                        continue;
+                    }
                     self.on(&stream, |exchange, request| {
                         request.reset = Some(error);
                         exchange.done |= exchange.plan == Plan::AfterBody;
                     });
                 }
                 Http3ServerEvent::StreamStopSending { stream, error } => {
+                    if self.web_transport.on_stop(&stream, error) {
+                        continue;
+                    }
                     self.on(&stream, |exchange, request| {
                         request.stopped = Some(error);
                         exchange.done = true;
@@ -194,6 +210,7 @@ impl Http3ServerPeer {
                     Http3State::Connected => self.connections.push(conn),
                     Http3State::Closing(_) | Http3State::Closed(_) => {
                         // neqo wants no word about a stream from then on.
+                        self.web_transport.connection_closed(&conn);
                         let gone = |exchange: &&mut Exchange| exchange.stream.conn == conn;
                         self.exchanges.iter_mut().filter(gone).for_each(|one| one.done = true);
                         self.closed.push(state);
@@ -203,7 +220,8 @@ impl Http3ServerPeer {
                 Http3ServerEvent::PriorityUpdate { priority, .. } => {
                     self.priorities.push(priority);
                 }
-                Http3ServerEvent::DataWritable { .. } | Http3ServerEvent::WebTransport(_) => {}
+                Http3ServerEvent::WebTransport(event) => self.web_transport.on_event(event, now),
+                Http3ServerEvent::DataWritable { .. } => {}
             }
         }
     }
@@ -308,14 +326,15 @@ impl Exchange {
 impl Endpoint for Http3ServerPeer {
     fn input(&mut self, datagram: Datagram, now: Instant) -> Option<Datagram> {
         let output = self.server.process(Some(datagram), now);
-        self.take_events();
+        self.take_events(now);
         output.dgram()
     }
 
     fn output(&mut self, now: Instant) -> Output {
-        let drip = self.send_bodies(now).map(|due| due.saturating_duration_since(now));
+        let due = self.send_bodies(now).into_iter().chain(self.web_transport.send(now)).min();
+        let drip = due.map(|due| due.saturating_duration_since(now));
         let output = self.server.process_output(now);
-        self.take_events();
+        self.take_events(now);
         match (output, drip) {
             (Output::Callback(delay), Some(drip)) => Output::Callback(delay.min(drip)),
             (Output::None, Some(drip)) => Output::Callback(drip),

@@ -48,6 +48,7 @@ mod script_server;
 mod sessions;
 mod setup;
 mod silent_peer;
+mod web_transport_server;
 
 pub use babbler::BabblingPeer;
 pub use bench::{
@@ -66,3 +67,4 @@ pub use script_server::{Act, Heard, ScriptServer};
 pub use sessions::{Connect, Stream, now};
 pub use setup::{Setup, Trust};
 pub use silent_peer::SilentPeer;
+pub use web_transport_server::{ServerSession, ServerStream, WebTransportServer};

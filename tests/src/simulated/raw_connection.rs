@@ -32,6 +32,8 @@ pub struct RawConnection {
     pub reads: bool,
     /// Its SETTINGS say that it takes WebTransport sessions.
     pub(super) web_transport: bool,
+    /// It never sends its SETTINGS.
+    pub(super) speechless: bool,
     /// Requests whose heads were completed and that nobody looked at.
     pub(super) arrived: VecDeque<usize>,
     control: Option<StreamId>,
@@ -61,6 +63,7 @@ impl RawConnection {
             requests: Vec::new(),
             reads: true,
             web_transport: false,
+            speechless: false,
             arrived: VecDeque::new(),
             control: None,
             outgoing: BTreeMap::new(),
@@ -281,6 +284,7 @@ impl RawConnection {
     pub(super) fn take_events(&mut self) {
         while let Some(event) = self.quic.next_event() {
             match event {
+                ConnectionEvent::StateChange(State::Connected) if self.speechless => {}
                 ConnectionEvent::StateChange(State::Connected) => {
                     let settings = if self.web_transport { web_transport() } else { Vec::new() };
                     let settings = [&[0x0][..], &frame(SETTINGS, &settings)].concat();

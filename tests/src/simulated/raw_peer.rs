@@ -22,6 +22,8 @@ pub struct RawPeer {
     pub forgotten: Vec<RawConnection>,
     /// Its SETTINGS say that it takes WebTransport sessions.
     pub web_transport: bool,
+    /// It never sends its SETTINGS.
+    pub speechless: bool,
     alpn: &'static str,
     parameters: ConnectionParameters,
     answer: Option<Answer>,
@@ -37,6 +39,7 @@ impl RawPeer {
             only_initials: false,
             diverted: None,
             web_transport: false,
+            speechless: false,
             alpn,
             parameters,
             answer: None,
@@ -88,6 +91,7 @@ impl RawPeer {
                 let parameters = self.parameters.clone();
                 let mut connection = RawConnection::new(client, self.alpn, parameters);
                 connection.web_transport = self.web_transport;
+                connection.speechless = self.speechless;
                 self.connections.push(connection);
                 self.connections.len() - 1
             }

@@ -1,3 +1,6 @@
 //! WebTransport on the whole stack.
 
+mod endings;
 mod hostile;
+mod pressure;
+mod sessions;
