@@ -2,6 +2,11 @@
 # Servers that others wrote, for tests and the demo to talk to.
 
 ensure_peers() {
+    ensure_caddy
+    ensure_aioquic
+}
+
+ensure_caddy() {
     have caddy && return
     without_daemons install_packages caddy
     # The package also enables its service for the next start of the machine,
@@ -10,6 +15,23 @@ ensure_peers() {
         as_root systemctl disable --now caddy.service >/dev/null 2>&1 || true
     fi
     have caddy || die "Debian's caddy is installed and still not found: check PATH, then run this again."
+}
+
+# aioquic and what it needs, in a Python environment of its own beside the
+# engine. The list says which versions: another list is another environment.
+ensure_aioquic() {
+    local list=$ROOT/tests/peers/requirements.txt place=$ENGINE/aioquic log=$CACHE/aioquic.log
+    cmp -s "$list" "$place/requirements.txt" && return
+    python3 -c 'import ensurepip, venv' 2>/dev/null || install_packages python3-venv
+    rm -rf "$place"
+    run_step "installing aioquic for Python" "$log" install_aioquic "$list" "$place" ||
+        die "aioquic could not be installed: $(why "$log")."
+    cp "$list" "$place/requirements.txt"
+}
+
+install_aioquic() {
+    python3 -m venv "$2" &&
+        "$2/bin/python3" -m pip install --quiet --disable-pip-version-check --only-binary :all: -r "$1"
 }
 
 # Debian's packages ask this program whether they may start a service; status

@@ -173,6 +173,8 @@ impl Http3WebTransportSession {
             return Err(NetError::MalformedResponse("a head after the final response head".into()));
         };
         let (interim, success) = (head.is_interim(), head.status.is_success());
+        // Whoever sees the head may send at once.
+        self.exchange.set_max_datagram_size(io.max_datagram_size(id));
         let taken = transaction.set_response_head(head);
         if interim || taken.is_err() {
             self.state = State::Requested(transaction);
@@ -180,7 +182,6 @@ impl Http3WebTransportSession {
         }
         if success {
             self.state = State::Active;
-            self.exchange.set_max_datagram_size(io.max_datagram_size(id));
             for (kind, pair) in std::mem::take(&mut self.early) {
                 self.exchange.deliver_stream(kind, pair);
             }

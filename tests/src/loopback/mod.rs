@@ -18,6 +18,7 @@
     reason = "fixtures fail like the test that uses them"
 )]
 
+mod aioquic_server;
 mod caddy;
 mod certificates;
 mod chromium;
@@ -37,7 +38,9 @@ mod quinn_service;
 mod resources;
 mod server_process;
 mod time;
+mod wtransport_server;
 
+pub use aioquic_server::AioquicServer;
 pub use caddy::Caddy;
 pub use certificates::{Identity, TestCa};
 pub use chromium::Chromium;
@@ -58,3 +61,4 @@ pub use resources::{
 };
 pub use server_process::ServerProcess;
 pub use time::{DEADLINE, block_on, pause, wait_until, within};
+pub use wtransport_server::WtransportServer;

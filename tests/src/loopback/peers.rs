@@ -32,6 +32,21 @@ pub(crate) fn caddy() -> Option<PathBuf> {
     found
 }
 
+/// The Python that has aioquic, which CI must have: `scripts/setup --peers` puts it beside the engine. If it isn't
+/// there, one line says so for all of its tests.
+#[track_caller]
+pub(crate) fn aioquic() -> Option<PathBuf> {
+    static SAID: Once = Once::new();
+    let python = concat!(env!("CARGO_MANIFEST_DIR"), "/../third_party/aioquic/bin/python3");
+    let found = Some(PathBuf::from(python)).filter(|python| python.exists());
+    if found.is_none() {
+        assert!(!required(), "aioquic is not installed, and NECKO_REQUIRE_PEERS=1 wants it");
+        let why = "it is not installed (scripts/setup --peers does it)";
+        SAID.call_once(|| skip("what needs aioquic", why));
+    }
+    found
+}
+
 /// Whether this machine has `::1`.
 pub fn ipv6_loopback() -> bool {
     UdpSocket::bind("[::1]:0").is_ok()

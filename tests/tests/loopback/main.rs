@@ -36,3 +36,4 @@ mod server;
 mod server_endings;
 mod slow_readers;
 mod uploads;
+mod web_transport;
