@@ -26,7 +26,7 @@ impl Turn<'_, '_> {
         }
         // What events asked for (a reset, credit for what was read) leaves soon, not with the next packet.
         let ready = self.core.streams.queue_len(Queue::ReadyForWrite) > 0;
-        self.core.resume_send |= ready || self.core.is_drained(self.now());
+        self.core.resume_send |= ready || self.core.is_drained();
         Ok(())
     }
 

@@ -24,7 +24,7 @@ use socket_transport::{
     SocketIo,
     walk::{Step, step},
 };
-use streams::Http3StreamBase;
+use streams::{Http3StreamBase, StreamId};
 use transaction::{
     BodyRead, ConnectTimings, EarlyData, HttpTransaction, NetError, Priority, Restarts,
     VerificationError, VerificationRequest, WebTransportUse, Wishes,
@@ -140,17 +140,18 @@ pub(crate) struct Core {
     pub(crate) owners: Box<dyn Fn(StreamKey) -> Waker>,
     /// Whether the peer takes WebTransport sessions, since it said so.
     pub(crate) web_transport: Option<bool>,
-    /// The close of a session is on its way: until then the connection stays, so that it can be sent again.
-    pub(crate) lingers_until: Option<Instant>,
+    /// WebTransport sessions whose close is on its way, and until when it may be sent again: until then the
+    /// connection stays.
+    pub(crate) lingering: VecDeque<(Instant, StreamId)>,
 }
 
 impl Core {
     /// Takes no more streams and has none: time to close.
-    pub(crate) fn is_drained(&self, now: Instant) -> bool {
+    pub(crate) fn is_drained(&self) -> bool {
         self.state < SessionState::Closing
             && self.intake != Intake::Open
             && self.streams.is_empty()
-            && self.lingers_until.is_none_or(|until| until <= now)
+            && self.lingering.is_empty()
     }
 }
 
@@ -204,7 +205,7 @@ impl<H> Http3Session<H> {
             bootstrap: Bootstrap::default(),
             owners: Box::new(|_| Waker::noop().clone()),
             web_transport: None,
-            lingers_until: None,
+            lingering: VecDeque::new(),
         };
         Self { engine, core, handle: None }
     }
@@ -419,7 +420,8 @@ impl<H> Http3Session<H> {
 
     /// When [`process_output_and_events`](Self::process_output_and_events) is due.
     pub fn deadline(&self) -> Option<Instant> {
-        let lingers = self.core.lingers_until.filter(|_| self.core.state < SessionState::Closing);
+        let lingers = self.core.lingering.front().map(|(until, _)| *until);
+        let lingers = lingers.filter(|_| self.core.state < SessionState::Closing);
         self.core.deadline.into_iter().chain(self.core.keep_alive).chain(lingers).min()
     }
 
@@ -529,13 +531,13 @@ impl<H> Http3Session<H> {
             state: self.core.state,
             resumed: self.core.resumed,
             early_data: self.core.early_data,
-            streams: streams.len() - streams.web_transport_streams(),
+            streams: streams.iter().filter(|stream| stream.transaction().is_some()).count(),
             ready_for_write: streams.queue_len(Queue::ReadyForWrite),
             queued_streams: streams.queue_len(Queue::QueuedStreams)
                 + streams.queue_len(Queue::QueuedUnidirectional),
             waiting_for_connection: streams.queue_len(Queue::WaitingForConnection),
             slow_consumers_ready_for_read: streams.queue_len(Queue::SlowConsumersReadyForRead),
-            web_transport_sessions: streams.sessions().len(),
+            web_transport_sessions: streams.accepted_sessions(),
             web_transport_streams: streams.web_transport_streams(),
             commands: self.core.commands.len(),
             buffered: streams.iter().map(Http3StreamBase::buffered).sum(),
@@ -561,9 +563,9 @@ pub struct SessionSnapshot {
     pub resumed: bool,
     /// What became of early data.
     pub early_data: EarlyData,
-    /// Requests on it, those for WebTransport sessions included for as long as the sessions are there.
+    /// Requests on it, those for WebTransport sessions included until they are answered.
     pub streams: usize,
-    /// WebTransport sessions among them.
+    /// WebTransport sessions that were accepted.
     pub web_transport_sessions: usize,
     /// Streams of those.
     pub web_transport_streams: usize,

@@ -99,6 +99,13 @@ impl StreamTable {
         self.keys(|stream| matches!(stream, Http3StreamBase::Session(_)))
     }
 
+    /// How many WebTransport sessions the peer has accepted.
+    pub(crate) fn accepted_sessions(&self) -> usize {
+        self.iter()
+            .filter(|stream| matches!(stream, Http3StreamBase::Session(one) if one.is_active()))
+            .count()
+    }
+
     /// How many streams of WebTransport sessions there are.
     pub(crate) fn web_transport_streams(&self) -> usize {
         self.iter().filter(|stream| matches!(stream, Http3StreamBase::WebTransport(_))).count()

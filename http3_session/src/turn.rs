@@ -387,7 +387,8 @@ impl<'t, 'io> Turn<'t, 'io> {
 
     /// A session that takes no more streams closes in good order after its last one.
     fn close_if_drained(&mut self) {
-        if self.core.is_drained(self.io.now()) {
+        self.end_lingering();
+        if self.core.is_drained() {
             log::debug!(target: "necko::session", "{}: drained, closing", self.core.host);
             step(Step::SessionClose);
             self.core.state = SessionState::Closing;

@@ -206,9 +206,19 @@ impl Turn<'_, '_> {
         let trip = self.engine.stats().round_trip_time;
         // A probe timeout is about that (RFC 9002 §6.2.1).
         let linger = (trip.saturating_mul(2) + MAX_ACK_DELAY).saturating_mul(PROBES);
-        self.core.lingers_until = Some(self.now() + linger);
         if let Some(Http3StreamBase::Session(session)) = self.core.streams.remove(key) {
+            let until = self.now() + linger;
+            self.core.lingering.extend(session.id().map(|id| (until, id)));
             self.end_streams_of(session.id(), &session.end());
+        }
+    }
+
+    /// The server has had the time to hear of a close. If it has not ended the request's stream on its side, it is
+    /// asked to: until then the stream would count as open. (Not before, or that might overtake the close.)
+    pub(crate) fn end_lingering(&mut self) {
+        let now = self.now();
+        while let Some((_, id)) = self.core.lingering.pop_front_if(|(until, _)| *until <= now) {
+            self.engine.stop_sending(id, ErrorCode::SESSION_GONE);
         }
     }
 
@@ -216,9 +226,11 @@ impl Turn<'_, '_> {
     fn end_session(&mut self, key: StreamKey, end: Result<CloseInfo, NetError>) {
         let Some(Http3StreamBase::Session(session)) = self.core.streams.remove(key) else { return };
         let id = session.id();
-        if let (Some(id), Ok(_)) = (id, &end) {
-            // The request's stream ends on this side too.
-            let _ = self.engine.close_send(id);
+        if let Some(id) = id
+            // The request's stream ends on this side too. An engine may have forgotten it by now.
+            && (end.is_err() || self.engine.close_send(id).is_err())
+        {
+            self.engine.reset_stream(id, ErrorCode::SESSION_GONE);
         }
         let why = end.clone().map_or_else(|error| error, CloseInfo::into_error);
         if let Closed::Restart(transaction) = session.close(end) {

@@ -25,6 +25,8 @@ impl ErrorCode {
     pub const MESSAGE_ERROR: Self = Self(0x10e);
     /// `H3_VERSION_FALLBACK`: the peer wants this request over HTTP/1.1.
     pub const VERSION_FALLBACK: Self = Self(0x110);
+    /// `WT_SESSION_GONE`: nobody reads any more what belongs to a session.
+    pub const SESSION_GONE: Self = Self(0x170d_7b68);
     /// `WT_BUFFERED_STREAM_REJECTED`: too many streams came before their session was there.
     pub const BUFFERED_STREAM_REJECTED: Self = Self(0x3994_bd84);
 
@@ -64,6 +66,7 @@ impl ErrorCode {
             0x200 => "QPACK_DECOMPRESSION_FAILED",
             0x201 => "QPACK_ENCODER_STREAM_ERROR",
             0x202 => "QPACK_DECODER_STREAM_ERROR",
+            0x170d_7b68 => "WT_SESSION_GONE",
             0x3994_bd84 => "WT_BUFFERED_STREAM_REJECTED",
             _ => return None,
         })

@@ -176,6 +176,14 @@ impl WebTransportServer {
         session.accepted = session.request.response(&Action::Accept).is_ok();
     }
 
+    /// Accepts one that was held back, if it can still be.
+    pub fn accept_late(&mut self, session: usize) {
+        let seen = &self.sessions[session];
+        if !seen.accepted && seen.closed.is_none() {
+            self.accept(session);
+        }
+    }
+
     fn refuse(&mut self, session: usize, status: &str, location: Option<&str>) {
         let mut fields = vec![Header::new(":status", status)];
         fields.extend(location.map(|location| Header::new("location", location)));

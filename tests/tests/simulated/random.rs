@@ -61,6 +61,22 @@ fn neqo_2() {
     assert_varied(&random::on_neqo(COUNT..2 * COUNT), 2 * COUNT, &ON_NEQO);
 }
 
+const ON_WEB_TRANSPORT: [&str; 8] = [
+    "session closed",
+    "session closed by the server",
+    "session: Http3Protocol",
+    "session: NetTimeout",
+    "session: ShuttingDown",
+    "Certificate",
+    "UnknownHost",
+    "WebTransportRefused",
+];
+
+#[test]
+fn web_transport() {
+    assert_varied(&random::on_web_transport(0..COUNT), COUNT / 4, &ON_WEB_TRANSPORT);
+}
+
 #[test]
 fn scripted_1() {
     assert_varied(&random::on_scripts(0..COUNT), COUNT / 4, &ON_SCRIPTS);

@@ -38,11 +38,14 @@ pub(super) fn check(bench: &mut Bench, responses: usize, writers: usize) {
         assert!(active <= 1 || active == entry.connecting, "{entry:#?}");
     }
     for session in sessions {
-        assert!(session.queued_streams <= session.streams, "{session:?}");
-        assert!(session.state < SessionState::Closing || session.streams == 0, "{session:?}");
+        let streams = session.streams + session.web_transport_streams;
+        assert!(session.queued_streams <= streams, "{session:?}");
+        let nothing = streams + session.web_transport_sessions == 0;
+        assert!(session.state < SessionState::Closing || nothing, "{session:?}");
         assert_eq!((session.ready_for_write, session.commands), (0, 0), "{session:?}");
         assert_eq!(session.slow_consumers_ready_for_read, 0, "{session:?}");
-        assert!(session.buffered <= session.streams * 2 * PIPE, "{session:?}");
+        let most = streams + session.web_transport_sessions;
+        assert!(session.buffered <= most * 2 * PIPE, "{session:?}");
     }
     let lifetime = snapshot.lifetime;
     assert!(lifetime.reclaimed <= lifetime.connections, "{snapshot:#?}");

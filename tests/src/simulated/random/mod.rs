@@ -8,7 +8,7 @@
 //! ```
 //!
 //! A lifecycle is one client from its first request until it is empty: on real neqo against peers on neqo
-//! ([`on_neqo`]), or on a scripted engine that says anything in any order ([`on_scripts`]).
+//! ([`on_neqo`], [`on_web_transport`]), or on a scripted engine that says anything in any order ([`on_scripts`]).
 //!
 //! # Playing one again
 //!
@@ -32,6 +32,7 @@ mod program;
 mod request;
 mod script_play;
 mod script_program;
+mod sessions;
 mod step;
 mod tally;
 mod troubles;
@@ -47,10 +48,19 @@ pub use tally::Tally;
 
 /// Plays programs on real neqo. Panics with the first that fails.
 pub fn on_neqo(seeds: Range<u64>) -> Tally {
+    on_engine("on_neqo", seeds, Program::draw)
+}
+
+/// Plays programs with WebTransport sessions on real neqo. Panics with the first that fails.
+pub fn on_web_transport(seeds: Range<u64>) -> Tally {
+    on_engine("on_web_transport", seeds, Program::draw_web_transport)
+}
+
+fn on_engine(player: &'static str, seeds: Range<u64>, draw: fn(u64) -> Program) -> Tally {
     let mut tally = Tally::default();
     for seed in chosen(seeds) {
-        let program = Program::draw(seed);
-        let mut journal = Journal::new("on_neqo", seed, &program.conditions);
+        let program = draw(seed);
+        let mut journal = Journal::new(player, seed, &program.conditions);
         let mut play = Play::new(&program);
         for step in &program.steps {
             journal.note(step);

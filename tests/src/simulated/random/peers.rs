@@ -7,6 +7,7 @@ use socket_transport::simulated::LinkConfig;
 
 use super::{
     program::{Conditions, Kind},
+    sessions::ServerStep,
     step::{PeerStep, Weather},
 };
 use crate::{
@@ -28,6 +29,7 @@ pub(super) struct Machine {
     streams: u64,
     idle_timeout: std::time::Duration,
     ml_kem: bool,
+    web_transport: bool,
 }
 
 enum Server {
@@ -46,6 +48,7 @@ impl Machine {
             streams: conditions.streams,
             idle_timeout: conditions.peers_idle_timeout,
             ml_kem: conditions.ml_kem,
+            web_transport: conditions.web_transport,
         };
         machine.weather(bench, conditions.weather[place]);
         machine.start(bench);
@@ -58,6 +61,8 @@ impl Machine {
             let streams_of = neqo_transport::StreamType::BiDi;
             parameters.max_streams(streams_of, streams).idle_timeout(idle_timeout).mlkem(ml_kem)
         };
+        let datagrams = if self.web_transport { 65_535 } else { 0 };
+        let parameters = |given| parameters(given).datagram_size(datagrams);
         bench.network().silent(self.ip, false);
         self.servers.push(match self.kind {
             Kind::Http3 => Server::Http3(bench.http3_server(self.ip, parameters)),
@@ -115,6 +120,15 @@ impl Machine {
 
     pub(super) fn weather(&self, bench: &Bench, weather: Weather) {
         bench.network().both(CLIENT.into(), self.ip, link(weather));
+    }
+
+    /// Does something in a session, if there is a server that has some.
+    pub(super) fn does_in_a_session(&self, step: &ServerStep) {
+        if let Some(Server::Http3(server)) = self.servers.last()
+            && self.alive
+        {
+            server.tell(|server, _| step.play(server));
+        }
     }
 
     /// Answers uploads that are complete, where the server doesn't by itself.

@@ -12,6 +12,7 @@ use super::{
     peers::{BARE, BARE_AND_SILENT, Machine},
     program::{Kind, Program},
     request::{Request, Writer, promise},
+    sessions::{SessionStep, Sessions},
     step::{Name, NetStep, Path, PeerStep, Step, Weather, What},
     troubles::Troubles,
 };
@@ -33,6 +34,8 @@ const CLOSING: Duration = Duration::from_secs(20);
 /// A program being played.
 pub(super) struct Play {
     requests: Vec<Request>,
+    sessions: Sessions,
+    max_sockets: usize,
     machines: Vec<Machine>,
     troubles: Troubles,
     bench: Bench,
@@ -60,7 +63,8 @@ impl Play {
             .map(|place| Machine::new(&mut bench, place, conditions))
             .collect();
         let troubles = Troubles::new(conditions);
-        let play = Self { requests: Vec::new(), machines, troubles, bench };
+        let (sessions, max_sockets) = (Sessions::default(), conditions.max_sockets);
+        let play = Self { requests: Vec::new(), sessions, max_sockets, machines, troubles, bench };
         for host in 0..HOSTS.len() {
             play.name(host, Name::Known);
         }
@@ -80,6 +84,7 @@ impl Play {
             }
             Step::Net(step) => self.net(*step),
             Step::Name { host, becomes } => self.name(*host, *becomes),
+            Step::Session(step) => self.session_step(step),
             Step::ClosePersistent => self.bench.close_persistent_connections(),
             Step::Snapshot => self.bench.submit(Event::Snapshot(Box::new(|_| ()))),
             Step::Shutdown => {
@@ -91,6 +96,19 @@ impl Play {
         }
         self.look();
         !matches!(step, Step::Shutdown)
+    }
+
+    fn session_step(&mut self, step: &SessionStep) {
+        match step {
+            SessionStep::Connect { host, path, pooled } => {
+                self.sessions.connect(&mut self.bench, HOSTS[*host], path, *pooled);
+            }
+            SessionStep::Server { peer, does } => {
+                let count = self.machines.len();
+                self.machines[peer % count].does_in_a_session(does);
+            }
+            step => self.sessions.does(step),
+        }
     }
 
     /// A step that is about one request.
@@ -255,11 +273,12 @@ impl Play {
 
     /// Lets time pass; who reads, reads.
     fn pass(&mut self, time: Duration) {
-        let Self { bench, requests, machines, .. } = self;
+        let Self { bench, requests, machines, sessions, .. } = self;
         let end = bench.elapsed() + time;
         bench.poll_until(time, || {
             machines.iter().for_each(Machine::tick);
             requests.iter_mut().for_each(Request::poll);
+            sessions.poll();
             false
         });
         bench.run_for(end.saturating_sub(bench.elapsed()));
@@ -280,6 +299,7 @@ impl Play {
             self.mend_everything();
             self.finish_everything();
         }
+        let ends = self.end_sessions();
         self.requests.iter_mut().for_each(|request| request.reading = true);
         self.look();
         for request in &self.requests {
@@ -289,7 +309,7 @@ impl Play {
             assert!(request.is_done(), "{path} never ends: {servers:?}; {snapshot:#?}");
         }
         self.check_deliveries();
-        tally.add(&self.requests);
+        tally.add(&self.requests, ends);
         self.requests.clear();
         if !self.bench.client().is_stopped() {
             self.bench.close_persistent_connections();
@@ -297,6 +317,37 @@ impl Play {
             bench.wait_until_empty(CLOSING);
         }
         assert_eq!(self.bench.end(), Ok(()));
+    }
+
+    /// Sessions are answered or refused; then they are closed, and whoever waits for anything of theirs is told.
+    fn end_sessions(&mut self) -> Vec<String> {
+        let Self { bench, sessions, .. } = self;
+        sessions.give_up_held();
+        bench.poll_until(PATIENCE, || {
+            sessions.poll();
+            // Others may wait for their sockets, or for their streams on a connection that they share.
+            sessions.close();
+            sessions.are_answered()
+        });
+        assert!(
+            sessions.are_answered(),
+            "a session is never answered: {}; {:#?}",
+            sessions.describe(),
+            bench.snapshot()
+        );
+        let ends = sessions.ends();
+        bench.poll_until(MINUTE, || {
+            sessions.poll();
+            sessions.are_over()
+        });
+        assert!(sessions.are_over(), "{}; {:#?}", sessions.describe(), bench.snapshot());
+        sessions.clear();
+        ends
+    }
+
+    /// Whoever waits for a socket waits until sessions end, and those make room for nobody.
+    fn has_few_sockets(&self) -> bool {
+        self.max_sockets < 1000
     }
 
     fn mend_everything(&mut self) {
@@ -332,9 +383,17 @@ impl Play {
 
     /// Until all those that are meant have ended.
     fn read_and_write_everything(&mut self, meant: impl Fn(&str) -> bool) {
-        let Self { bench, requests, machines, .. } = self;
+        let few_sockets = self.has_few_sockets();
+        let Self { bench, requests, machines, sessions, .. } = self;
+        if few_sockets {
+            sessions.give_up_held();
+        }
         bench.poll_until(PATIENCE, || {
             machines.iter().for_each(Machine::tick);
+            sessions.poll();
+            if few_sockets {
+                sessions.close();
+            }
             requests.iter_mut().fold(true, |done, request| {
                 request.feed(u64::MAX);
                 if request.writer.as_ref().is_some_and(Writer::is_complete) || request.is_done() {

@@ -6,6 +6,7 @@ use http::Method;
 
 use super::{
     dice::Dice,
+    sessions::SessionStep,
     step::{Name, NetStep, Path, PeerStep, Step, Weather, What},
 };
 
@@ -32,6 +33,8 @@ pub(super) struct Conditions {
     pub(super) datagrams_per_turn: usize,
     pub(super) ml_kem: bool,
     pub(super) streams: u64,
+    /// The servers take WebTransport sessions, and the program makes some.
+    pub(super) web_transport: bool,
 }
 
 /// A program.
@@ -77,6 +80,31 @@ impl Program {
     }
 }
 
+impl Program {
+    /// The program of a seed, with sessions of WebTransport.
+    pub(super) fn draw_web_transport(seed: u64) -> Self {
+        let mut dice = Dice::new(seed);
+        let mut conditions = Conditions::draw(&mut dice);
+        conditions.web_transport = true;
+        conditions.peers.fill(Kind::Http3);
+        let mut steps = vec![Step::Session(SessionStep::connect(&mut dice))];
+        for _ in 0..dice.between(6, 30) {
+            steps.push(if dice.one_in(3) {
+                step(&mut dice, false)
+            } else {
+                Step::Session(SessionStep::draw(&mut dice))
+            });
+            if dice.one_in(2) {
+                steps.push(pass(&mut dice));
+            }
+        }
+        if dice.one_in(4) {
+            steps.push(Step::Shutdown);
+        }
+        Self { seed, conditions, steps }
+    }
+}
+
 impl Conditions {
     fn draw(dice: &mut Dice) -> Self {
         let peers: Vec<_> = (0..dice.between(1, 3))
@@ -97,6 +125,7 @@ impl Conditions {
             datagrams_per_turn: dice.of(&[1, 4, 256, 256]),
             ml_kem: dice.one_in(8),
             streams: dice.of(&[1, 3, 100, 100, 100]),
+            web_transport: false,
         }
     }
 

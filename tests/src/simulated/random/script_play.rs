@@ -235,7 +235,7 @@ impl ScriptPlay {
             assert!(request.is_done(), "{} never ends", request.path);
         }
         self.check_deliveries();
-        tally.add(&self.requests);
+        tally.add(&self.requests, Vec::new());
         self.requests.clear();
         assert_eq!(self.bench.expect_nothing(), Ok(()));
         assert_eq!(self.bench.end(), Ok(()));

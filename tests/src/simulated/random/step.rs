@@ -5,6 +5,8 @@ use std::{io, time::Duration};
 
 use http::Method;
 
+use super::sessions::SessionStep;
+
 /// A step.
 #[derive(Debug, Clone)]
 pub(super) enum Step {
@@ -60,6 +62,8 @@ pub(super) enum Step {
         host: usize,
         becomes: Name,
     },
+    /// Something with WebTransport sessions.
+    Session(SessionStep),
     ClosePersistent,
     Snapshot,
     /// The end of the program.

@@ -22,22 +22,25 @@ impl Tally {
         self.ends.get(end).copied().unwrap_or_default()
     }
 
-    pub(super) fn add(&mut self, requests: &[Request]) {
+    pub(super) fn add(&mut self, requests: &[Request], others: Vec<String>) {
         self.programs += 1;
-        for request in requests {
-            *self.ends.entry(name(request)).or_default() += 1;
+        for end in requests.iter().map(name).chain(others) {
+            *self.ends.entry(end).or_default() += 1;
         }
     }
+}
+
+/// The name of an error.
+pub(super) fn first_word(error: &impl fmt::Debug) -> String {
+    let text = format!("{error:?}");
+    text.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default().to_owned()
 }
 
 fn name(request: &Request) -> String {
     let Some(fetch) = &request.fetch else { return "dropped".into() };
     match fetch.result() {
         Ok(()) => "complete".into(),
-        Err(error) => {
-            let text = format!("{error:?}");
-            text.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default().to_owned()
-        }
+        Err(error) => first_word(&error),
     }
 }
 
