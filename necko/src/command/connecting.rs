@@ -60,7 +60,8 @@ impl Connecting {
         if self.http1_1 { Alpn::Http11 } else { Alpn::Http3 }
     }
 
-    fn address_family(&self) -> AddressFamily {
+    /// Which addresses are used.
+    pub(crate) fn address_family(&self) -> AddressFamily {
         match (self.ipv4, self.ipv6) {
             (true, _) => AddressFamily::V4,
             (false, true) => AddressFamily::V6,
@@ -83,7 +84,9 @@ mod tests {
 
     fn connecting(arguments: &[&str]) -> Connecting {
         let line = ["necko", "fetch", "https://example.org/"].iter().chain(arguments);
-        let Command::Fetch(fetch) = Options::parse_from(line).command;
+        let Command::Fetch(fetch) = Options::parse_from(line).command else {
+            panic!("another subcommand")
+        };
         fetch.connecting
     }
 

@@ -84,7 +84,9 @@ mod tests {
 
     fn following(arguments: &[&str]) -> Following {
         let line = ["necko", "fetch", "https://example.org/"].iter().chain(arguments);
-        let Command::Fetch(fetch) = Options::parse_from(line).command;
+        let Command::Fetch(fetch) = Options::parse_from(line).command else {
+            panic!("another subcommand")
+        };
         fetch.following
     }
 

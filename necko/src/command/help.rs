@@ -40,6 +40,21 @@ pub(crate) fn after_fetch() -> String {
     format!("{EXAMPLES}\n{}\n{ENVIRONMENT}\n{}", names(), after_all())
 }
 
+const WEB_TRANSPORT_EXAMPLES: &str = "\
+Examples:
+  necko webtransport https://localhost:4433/chat                    (what you type goes there, line by line)
+  echo hello | necko webtransport https://localhost:4433/echo
+  necko webtransport --datagrams https://localhost:4433/echo
+  necko webtransport --uni https://localhost:4433/echo < file
+  necko webtransport --cert-hash E3:B0:C4:... https://localhost:4433/echo
+  necko webtransport --bench --json https://localhost:4433/echo
+";
+
+/// Below the options of `webtransport --help`.
+pub(crate) fn after_web_transport() -> String {
+    format!("{WEB_TRANSPORT_EXAMPLES}\n{ENVIRONMENT}\n{}", after_all())
+}
+
 /// The variables of `-w`, in lines that fit.
 fn names() -> String {
     let mut text = String::from("Names for -w:\n");

@@ -13,7 +13,8 @@
 //!   rate_limit    transfers that take their time               signals    Ctrl-C, SIGTERM, SIGUSR1
 //!   wait       blocking, with a deadline, until a signal       heads      heads as text, -D
 //!   answer     the wait for a response, and its redirects      resuming   what is kept between runs
-//!   speed      transfers that are too slow
+//!   speed      transfers that are too slow                     handler    the settings of all of them
+//!   web_transport  the other subcommand: lines, datagrams, figures
 //! ```
 
 mod answer;
@@ -22,6 +23,7 @@ mod data;
 mod ech;
 mod exit_code;
 mod following;
+mod handler;
 mod headers;
 mod heads;
 mod help;
@@ -47,6 +49,7 @@ mod upload;
 mod verbose;
 mod wait;
 mod walks;
+mod web_transport;
 mod write_out;
 
 use clap::Parser as _;
@@ -57,5 +60,6 @@ use options::{Command, Options};
 pub(crate) fn main() -> std::process::ExitCode {
     match Options::parse().command {
         Command::Fetch(fetch) => run::fetch(&fetch).into(),
+        Command::WebTransport(options) => web_transport::talk(&options).into(),
     }
 }

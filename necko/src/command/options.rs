@@ -17,6 +17,7 @@ use super::{
     range::{ContinueAt, Ranges, parse_continue_at, parse_ranges},
     rate_limit::{self, LimitRate},
     resuming::Resuming,
+    web_transport::WebTransport,
 };
 
 /// HTTP/3 from the command line, through the layers of Firefox's network stack.
@@ -30,6 +31,8 @@ pub(crate) struct Options {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Fetch(Box<Fetch>),
+    #[command(name = "webtransport")]
+    WebTransport(Box<WebTransport>),
 }
 
 /// Fetch URLs over HTTP/3.
@@ -201,12 +204,6 @@ impl Fetch {
             None if self.data.is_given() => Method::POST,
             None => Method::GET,
         }
-    }
-
-    /// `--qlog-dir`, else the environment's.
-    pub(crate) fn qlog_dir(&self) -> Option<PathBuf> {
-        let from_environment = || std::env::var_os("QLOGDIR").filter(|dir| !dir.is_empty());
-        self.qlog_dir.clone().or_else(|| from_environment().map(PathBuf::from))
     }
 }
 

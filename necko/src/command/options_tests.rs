@@ -10,7 +10,30 @@ fn try_fetch(arguments: &[&str]) -> Result<Fetch, clap::Error> {
     let line = ["necko", "fetch"].iter().chain(arguments);
     Options::try_parse_from(line).map(|options| match options.command {
         Command::Fetch(fetch) => *fetch,
+        Command::WebTransport(_) => panic!("another subcommand"),
     })
+}
+
+fn web_transport(arguments: &[&str]) -> Result<WebTransport, ErrorKind> {
+    let line = ["necko", "webtransport", URL].iter().chain(arguments);
+    match Options::try_parse_from(line).map_err(|error| error.kind())?.command {
+        Command::WebTransport(options) => Ok(*options),
+        Command::Fetch(_) => panic!("another subcommand"),
+    }
+}
+
+#[test]
+fn web_transport_goes_one_way_at_a_time() {
+    let usual = web_transport(&[]).unwrap();
+    assert!(!usual.datagrams && !usual.uni && !usual.bench);
+    assert_eq!(web_transport(&["--bench"]).unwrap().bench_bytes, 32 * 1024 * 1024);
+    for [one, other] in [["--datagrams", "--uni"], ["--uni", "--bench"], ["--bench", "--datagrams"]]
+    {
+        assert_eq!(web_transport(&[one, other]).unwrap_err(), ErrorKind::ArgumentConflict);
+    }
+    assert_eq!(web_transport(&["--json"]).unwrap_err(), ErrorKind::MissingRequiredArgument);
+    assert!(web_transport(&["--cert-hash", &"ab".repeat(32)]).is_ok());
+    assert_eq!(web_transport(&["--cert-hash", "ab"]).unwrap_err(), ErrorKind::ValueValidation);
 }
 
 const URL: &str = "https://example.org/";

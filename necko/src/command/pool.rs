@@ -185,7 +185,9 @@ mod tests {
 
     fn transfers(arguments: &[&str]) -> Vec<Transfer> {
         let line = ["necko", "fetch"].iter().chain(arguments);
-        let Command::Fetch(fetch) = Options::parse_from(line).command;
+        let Command::Fetch(fetch) = Options::parse_from(line).command else {
+            panic!("another subcommand")
+        };
         fetch.urls.iter().enumerate().map(|(n, url)| Transfer::new(n, url, &fetch)).collect()
     }
 

@@ -44,7 +44,9 @@ mod tests {
     fn early_data_has_to_be_asked_for_and_curls_name_of_the_file_is_known() {
         let settings = |arguments: &[&str]| {
             let line = ["necko", "fetch", "https://example.org/"].iter().chain(arguments);
-            let Command::Fetch(fetch) = Options::parse_from(line).command;
+            let Command::Fetch(fetch) = Options::parse_from(line).command else {
+                panic!("another subcommand")
+            };
             let mut settings = Settings::default();
             assert!(settings.http3.early_data && settings.http3.resumption);
             fetch.resuming.apply(&mut settings);

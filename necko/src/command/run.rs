@@ -2,20 +2,20 @@
 
 use std::{
     io::{self, IsTerminal as _},
-    path::Path,
     sync::Arc,
 };
 
 use bytes::Bytes;
-use necko::{FixedAddresses, HttpHandler, NetError, Settings, Verification};
+use necko::HttpHandler;
 
 use super::{
     exit_code::ExitCode,
+    handler::{Choices, with_settings},
     heads::Dump,
     options::Fetch,
     pool::run_all,
     progress::Progress,
-    report::{Failure, Summary, complain, write_failure},
+    report::{Failure, Summary, complain},
     signals,
     snapshot::SnapshotFile,
     temporary::Unfinished,
@@ -96,44 +96,19 @@ fn transfers(options: &Fetch) -> Vec<Transfer> {
 }
 
 fn handler(options: &Fetch) -> Result<HttpHandler, Failure> {
-    let mut settings = Settings::default();
-    if let Some(path) = &options.cacert {
-        settings.verification = Verification::RootsFile(path.clone());
+    let mut settings = Choices {
+        cacert: options.cacert.as_deref(),
+        insecure: options.insecure,
+        connecting: &options.connecting,
+        qlog_dir: options.qlog_dir.as_deref(),
     }
-    if options.insecure {
-        settings.verification = Verification::DangerAcceptAny;
-    }
+    .settings()?;
     settings.pinned_keys.clone_from(&options.pinnedpubkey);
-    if let Some(timeout) = options.connecting.connect_timeout {
-        settings.connections.connect_timeout = timeout;
-    }
-    if let Some(timeout) = options.connecting.idle_timeout {
-        settings.http3.idle_timeout = timeout;
-    }
     options.resuming.apply(&mut settings);
-    if let Some(dir) = options.qlog_dir() {
-        make_directory(&dir)?;
-        settings.http3.qlog_dir = Some(dir);
-    }
     if let Some(ech) = &options.ech {
         ech.apply(&mut settings, &options.urls);
     }
-    let mut addresses = FixedAddresses::new();
-    for rule in &options.connecting.resolve {
-        addresses.apply(rule.clone());
-    }
-    settings.resolver = Arc::new(addresses);
-    settings.routes = options.connecting.connect_to.iter().cloned().collect();
-    HttpHandler::new(settings).map_err(|error| match error {
-        NetError::InvalidRequest(what) => Failure::new(ExitCode::CaCertFile, what),
-        error => Failure::new(ExitCode::FailedInit, error.to_string()),
-    })
-}
-
-fn make_directory(dir: &Path) -> Result<(), Failure> {
-    std::fs::create_dir_all(dir).map_err(|error| {
-        write_failure(&format!("making the directory {} failed", dir.display()), &error)
-    })
+    with_settings(settings)
 }
 
 /// A bar is for a person who would see nothing else.

@@ -7,7 +7,9 @@ const URL: &str = "https://example.org/a?b";
 
 fn options(arguments: &[&str]) -> Fetch {
     let line = ["necko", "fetch"].iter().chain(arguments);
-    let Command::Fetch(fetch) = Options::parse_from(line).command;
+    let Command::Fetch(fetch) = Options::parse_from(line).command else {
+        panic!("another subcommand")
+    };
     *fetch
 }
 

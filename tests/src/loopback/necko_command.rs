@@ -39,8 +39,13 @@ pub struct RunningNecko {
 impl NeckoCommand {
     /// `necko fetch`
     pub fn fetch() -> Self {
+        Self::subcommand("fetch")
+    }
+
+    /// `necko` and a subcommand
+    pub fn subcommand(name: &str) -> Self {
         let mut command = Command::new(programs::necko());
-        command.arg("fetch");
+        command.arg(name);
         for variable in ["SSLKEYLOGFILE", "QLOGDIR"] {
             command.env_remove(variable);
         }
@@ -126,6 +131,12 @@ impl RunningNecko {
     #[track_caller]
     pub fn wait_for_response(&mut self) {
         self.process.wait_for_stderr("< HTTP/3 200");
+    }
+
+    /// Waits until it has written this to standard output.
+    #[track_caller]
+    pub fn wait_for_stdout(&mut self, text: &str) {
+        self.process.wait_for_stdout(text);
     }
 
     /// Sends a signal.

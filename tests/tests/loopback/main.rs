@@ -16,6 +16,7 @@ mod command_options;
 mod command_redirects;
 mod command_resume;
 mod command_uploads;
+mod command_web_transport;
 mod downloads;
 mod foreign_servers;
 mod http1;
