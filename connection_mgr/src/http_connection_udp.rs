@@ -41,6 +41,7 @@ use crate::{
 const LONGEST_CLOSING: Duration = Duration::from_secs(15);
 
 /// Owns a socket's key, a timer and a session. Registered with the manager under its [`ConnectionKey`].
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 pub struct HttpConnectionUdp {
     peer: SocketAddr,
     socket: SocketKey,

@@ -106,7 +106,7 @@ impl Events {
             }
             Http3ClientEvent::GoawayReceived => Some(Http3Event::GoawayReceived),
             Http3ClientEvent::StateChange(state) => self.state_change(state),
-            Http3ClientEvent::WebTransport(event) => self.web_transport(event),
+            Http3ClientEvent::WebTransport(event) => Some(self.web_transport(event)),
             // Push has no credit.
             Http3ClientEvent::PushPromise { .. }
             | Http3ClientEvent::PushHeaderReady { .. }
@@ -124,7 +124,7 @@ impl Events {
     }
 
     /// A refusal comes as the end of a session, and becomes the response that it is (as in Firefox's glue).
-    fn web_transport(&mut self, event: neqo_http3::WebTransportEvent) -> Option<Http3Event> {
+    fn web_transport(&mut self, event: neqo_http3::WebTransportEvent) -> Http3Event {
         use neqo_http3::WebTransportEvent as Neqos;
         let event = match event {
             Neqos::Negotiated(enabled) => WebTransportEvent::Negotiated(enabled),
@@ -156,7 +156,7 @@ impl Events {
                 datagram: datagram.into(),
             },
         };
-        Some(Http3Event::WebTransport(event))
+        Http3Event::WebTransport(event)
     }
 
     fn state_change(&mut self, state: Http3State) -> Option<Http3Event> {

@@ -34,6 +34,7 @@ ensure_engine() {
     fi
     mend_engine
     link_engine
+    forget_unmended
 }
 
 # One made by an earlier version of this script is mended where it is: the file
@@ -44,6 +45,18 @@ mend_engine() {
     python3 "$mends" "$ENGINE/neqo" ||
         die "neqo could not be mended: remove $ENGINE and run this again."
     cp "$mends" "$ENGINE/MENDED"
+}
+
+# cargo takes a crate that it has built for what it was then, whatever was
+# mended since: what this copy has built of neqo before is built again.
+forget_unmended() {
+    local mends=$ROOT/scripts/lib/mend_neqo.py built=$ROOT/target/neqo-mends crates=()
+    cmp -s "$mends" "$built" && return
+    if [ -d "$ROOT/target/debug" ] || [ -d "$ROOT/target/release" ]; then
+        mapfile -t crates < <(sed -n 's/^ *"\(neqo-[a-z0-9]*\)",$/-p\n\1/p' "$mends" | sort -u | grep neqo | sed 's/^/-p\n/')
+        (cd "$ROOT" && cargo clean --quiet --offline "${crates[@]}" 2>/dev/null) || true
+    fi
+    mkdir -p "$ROOT/target" && cp "$mends" "$built"
 }
 
 # Where the engine is or will be. A tree of one's own gets an engine of its

@@ -17,7 +17,7 @@ use std::task::Waker;
 
 use transaction::{
     ErrorCode, NetError, PipeFull, Sending, Wishes, Writing,
-    web_transport::{StreamHalf, StreamKind, StreamPair, StreamRequest, to_http3},
+    web_transport::{SendOrder, StreamHalf, StreamKind, StreamPair, StreamRequest, to_http3},
 };
 
 use crate::{ActivateError, Received, Sent, StreamId, WebTransportIo};
@@ -238,7 +238,7 @@ impl Http3WebTransportStream {
     /// What the application wants to know of it, and its place among the others.
     pub fn serve(&mut self, io: &mut impl WebTransportIo) {
         let Some(id) = self.id else { return };
-        if let Some(order) = self.half.take_send_order() {
+        if let Some(SendOrder(order)) = self.half.take_send_order() {
             io.set_send_order(id, order);
         }
         if self.half.wants_stats() {

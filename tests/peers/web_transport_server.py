@@ -12,6 +12,8 @@ there as well, a line each.
   /reset/CODE         gives up its direction of the client's first stream after the first byte, with this code
   /stop/CODE          gives up the client's direction
   /close/CODE/WORDS   closes after the first datagram
+  /closeafter/MILLISECONDS   closes after so long
+  /redirect           302, to /elsewhere
   anything else       404
 """
 
@@ -140,13 +142,24 @@ class Protocol(QuicConnectionProtocol):
             if event.stream_id in self.sessions:
                 self.sessions[event.stream_id].datagram(event.data)
 
+    def close_session(self, stream):
+        if stream in self.sessions:
+            self.sessions[stream].close(0, "")
+            self.transmit()
+
     def request(self, event):
         fields = dict(event.headers)
         path = fields.get(b":path", b"").decode()
-        known = ("echo", "hello", "reset", "stop", "close")
+        known = ("echo", "hello", "reset", "stop", "close", "closeafter")
         if fields.get(b":protocol") == b"webtransport" and path.split("/")[1] in known:
             self.sessions[event.stream_id] = Session(self, event.stream_id, path)
             self.http.send_headers(event.stream_id, [(b":status", b"200"), (b"sec-webtransport-http3-draft", b"draft02")])
+            wait = self.sessions[event.stream_id].argument("closeafter")
+            if wait:
+                asyncio.get_running_loop().call_later(int(wait[0]) / 1000, self.close_session, event.stream_id)
+        elif path == "/redirect":
+            head = [(b":status", b"302"), (b"location", b"/elsewhere")]
+            self.http.send_headers(event.stream_id, head, end_stream=True)
         else:
             self.http.send_headers(event.stream_id, [(b":status", b"404")], end_stream=True)
 

@@ -350,7 +350,7 @@ pub enum NetError {
     #[error("the server does not speak WebTransport: its SETTINGS don't offer it")]
     WebTransportUnsupported,
     /// The server answered the request for a WebTransport session with something else than success.
-    #[error("the server refused the WebTransport session with status {status}{}", to(location))]
+    #[error("the server refused the WebTransport session with status {status}{}", to(location.as_deref()))]
     WebTransportRefused {
         /// `:status`.
         status: u16,
@@ -428,9 +428,9 @@ fn each(attempts: &[(SocketAddr, NetError)]) -> String {
     lines.collect::<Vec<_>>().join("; ")
 }
 
-fn to(location: &Option<String>) -> String {
+fn to(location: Option<&str>) -> String {
     let to = |location| format!(" (a redirect to {location}, which is not followed)");
-    location.as_ref().map_or_else(String::new, to)
+    location.map_or_else(String::new, to)
 }
 
 fn with(by_peer: bool, code: u32, reason: &str) -> String {

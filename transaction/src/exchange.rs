@@ -28,6 +28,7 @@ use crate::{
 
 /// What the consumer wants of the socket thread; each is a bit, so wishing twice is wishing once.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "independent wishes")]
 pub struct Wishes {
     /// The application lost interest.
     pub cancel: bool,

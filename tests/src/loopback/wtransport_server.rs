@@ -6,7 +6,8 @@
 //! | `/hello` | opens a unidirectional stream with `qwerty` and a bidirectional one with `asdfg` |
 //! | `/reset/CODE`, `/stop/CODE` | gives up its direction of the client's first stream, or the client's, after the first byte, with this code on the wire |
 //! | `/close/CODE/WORDS` | closes after the first datagram |
-//! | `/reject` | 404 |
+//! | `/closeafter/MILLISECONDS` | closes after so long |
+//! | `/reject`, `/redirect` | 404: it has no redirects |
 //!
 //! What the client does with a stream, and how it ends a session, can be [waited for](WtransportServer::wait_for).
 
@@ -134,13 +135,21 @@ async fn accept(endpoint: &Endpoint<Server>, tell: Tell) {
 async fn session(incoming: IncomingSession, tell: Tell) {
     let Ok(request) = incoming.await else { return };
     let path = request.path().to_owned();
-    if path == "/reject" {
+    if ["/reject", "/redirect"].contains(&path.as_str()) {
         return request.not_found().await;
     }
     let Ok(connection) = request.accept().await else { return };
     let session = Arc::new(Session { connection, path, tell });
     if session.path == "/hello" {
         tokio::spawn(hello(Arc::clone(&session)));
+    }
+    if let Some(wait) = session.path.strip_prefix("/closeafter/") {
+        let wait = Duration::from_millis(wait.parse().expect("milliseconds"));
+        let closing = Arc::clone(&session);
+        tokio::spawn(async move {
+            tokio::time::sleep(wait).await;
+            closing.connection.close(VarInt::from_u32(0), b"");
+        });
     }
     session.serve().await;
     let end = session.connection.closed().await;
@@ -163,7 +172,7 @@ async fn hello(session: Arc<Session>) {
 async fn read(mut receive: RecvStream) -> Vec<u8> {
     let (mut all, mut buffer) = (Vec::new(), vec![0; 64 * 1024]);
     while let Ok(Some(count)) = receive.read(&mut buffer).await {
-        all.extend_from_slice(&buffer[..count]);
+        all.extend(buffer.iter().take(count));
     }
     all
 }
@@ -233,7 +242,7 @@ impl Session {
                         let _ = send.reset(code);
                         return;
                     }
-                    match send.write_all(&buffer[..count]).await {
+                    match send.write_all(buffer.get(..count).unwrap_or_default()).await {
                         Ok(()) => {}
                         Err(StreamWriteError::Stopped(code)) => {
                             let _ = self.tell.send(format!("stop {code}"));

@@ -47,6 +47,7 @@ pub struct ServerSession {
 }
 
 /// A stream as the server has it.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 pub struct ServerStream {
     stream: Http3OrWebTransportStream,
     /// Which of the server's sessions it is of.

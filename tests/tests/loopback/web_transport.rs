@@ -84,10 +84,10 @@ struct Bench {
 }
 
 impl Bench {
-    fn wtransport() -> Option<Self> {
+    fn wtransport() -> Self {
         let ca = TestCa::new();
         let peer = Box::new(WtransportServer::start(&ca));
-        Some(Self { peer, handler: Client::trusting(&ca.file()).start(), ca })
+        Self { peer, handler: Client::trusting(&ca.file()).start(), ca }
     }
 
     fn aioquic() -> Option<Self> {
@@ -114,7 +114,7 @@ macro_rules! for_each_peer {
         mod wtransport {
             $(#[test]
             fn $test() {
-                super::run(super::Bench::wtransport, super::$test);
+                super::run(|| Some(super::Bench::wtransport()), super::$test);
             })*
         }
 
@@ -147,6 +147,10 @@ for_each_peer! {
     the_application_closes_with_code_and_words
     a_certificate_is_trusted_by_its_hash
     nothing_is_left_when_the_server_is_killed
+    several_sessions_at_once_are_each_on_their_own
+    streams_have_figures
+    a_session_is_closed_at_once_and_after_100_ms
+    a_redirect_is_an_error_that_says_where_to
 }
 
 fn a_session_is_ready_and_one_is_refused(bench: Bench) {
@@ -274,7 +278,7 @@ fn codes_of_aborts_are_told_both_ways(mut bench: Bench) {
 
 fn the_server_closes_with_code_and_words(bench: Bench) {
     let session = bench.session("/close/7/done");
-    let _stream = session.open_bi().unwrap().wait().expect("a stream");
+    let stream = session.open_bi().unwrap().wait().expect("a stream");
     session.send_datagram("now").expect("it fits");
     let end = session.wait_closed();
     if bench.peer.closes_connections() {
@@ -286,7 +290,7 @@ fn the_server_closes_with_code_and_words(bench: Bench) {
     } else {
         assert_eq!(end, Ok(CloseInfo { code: 7, reason: "done".into(), by_peer: true }));
     }
-    drop((_stream, session));
+    drop((stream, session));
     bench.end();
 }
 
@@ -332,7 +336,7 @@ fn nothing_is_left_when_the_server_is_killed(mut bench: Bench) {
     let (mut send, mut receive) = session.open_bi().unwrap().wait().expect("a stream");
     send.write_all(&pattern::body(50_000)).expect("it is taken");
     session.send_datagram("x").expect("it fits");
-    let _waits = session.open_uni().expect("an open session");
+    let waits = session.open_uni().expect("an open session");
     receive.wait_chunk().expect("some of it comes back");
     bench.peer.kill();
     let error = session.wait_closed().unwrap_err();
@@ -347,8 +351,64 @@ fn nothing_is_left_when_the_server_is_killed(mut bench: Bench) {
     assert!(receive.read_to_end(&mut rest).is_err());
     assert!(send.write_all(&pattern::body(1_000_000)).is_err());
     let witnesses = [session.witness(), send.witness(), receive.witness()];
-    drop((session, send, receive, _waits));
+    drop((session, send, receive, waits));
     wait_until_empty(&handler);
     assert!(witnesses.iter().all(|witness| !witness.is_alive()));
+    bench.end();
+}
+
+/// W1: each has a connection of its own.
+fn several_sessions_at_once_are_each_on_their_own(bench: Bench) {
+    let url = bench.peer.url("/echo");
+    let pending: Vec<_> =
+        (0..5).map(|_| bench.handler.web_transport(&url).expect("a request")).collect();
+    let sessions: Vec<_> =
+        pending.into_iter().map(|pending| pending.wait().expect("a session").0).collect();
+    assert_eq!(bench.handler.snapshot().expect("it runs").connections(), 5);
+    std::thread::scope(|scope| {
+        for session in &sessions {
+            scope.spawn(|| echo(session, 200_000));
+        }
+    });
+    drop(sessions);
+    bench.end();
+}
+
+fn streams_have_figures(bench: Bench) {
+    let session = bench.session("/echo");
+    let (mut send, mut receive) = session.open_bi().unwrap().wait().expect("a stream");
+    send.write_all(b"hello").expect("it is taken");
+    assert_eq!(receive.wait_chunk().expect("it comes back").as_deref(), Some(&b"hello"[..]));
+    // What came back was acknowledged with what came back, or soon after.
+    let stats = wait_until(DEADLINE, "it is acknowledged", || {
+        Some(send.wait_stats()).filter(|stats| stats.bytes_acknowledged == 5)
+    });
+    assert_eq!((stats.bytes_written, stats.bytes_sent), (5, 5));
+    assert_eq!((stats.bytes_received, stats.bytes_read), (5, 5));
+    assert_eq!(tests::loopback::block_on(DEADLINE, receive.stats()).bytes_read, 5);
+    drop((send, receive, session));
+    bench.end();
+}
+
+fn a_session_is_closed_at_once_and_after_100_ms(bench: Bench) {
+    for wait in [0, 100] {
+        let session = bench.session(&format!("/closeafter/{wait}"));
+        match session.wait_closed() {
+            Ok(info) => assert_eq!((info.code, info.by_peer), (0, true)),
+            // It closes the connection.
+            Err(error) => assert!(bench.peer.closes_connections(), "{error:?}"),
+        }
+    }
+    bench.end();
+}
+
+fn a_redirect_is_an_error_that_says_where_to(bench: Bench) {
+    let refused = bench.handler.web_transport(&bench.peer.url("/redirect")).unwrap().wait();
+    let location = Some("/elsewhere".to_owned());
+    match refused.unwrap_err() {
+        // wtransport has no redirects.
+        NetError::WebTransportRefused { status: 404, .. } if bench.peer.closes_connections() => {}
+        error => assert_eq!(error, NetError::WebTransportRefused { status: 302, location }),
+    }
     bench.end();
 }

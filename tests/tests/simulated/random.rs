@@ -62,11 +62,11 @@ fn neqo_2() {
 }
 
 const ON_WEB_TRANSPORT: [&str; 8] = [
-    "session closed",
-    "session closed by the server",
-    "session: Http3Protocol",
-    "session: NetTimeout",
-    "session: ShuttingDown",
+    "session_closed",
+    "session_closed_by_server",
+    "session_Http3Protocol",
+    "session_NetTimeout",
+    "session_ShuttingDown",
     "Certificate",
     "UnknownHost",
     "WebTransportRefused",

@@ -320,13 +320,11 @@ impl BodyWriter {
     /// Why nobody wants more, if that is so; registers `waker` if not.
     pub(crate) fn poll_closed(&self, waker: &Waker) -> Poll<NetError> {
         let mut state = self.shared.state.lock();
-        match &state.closed {
-            Some(why) => Poll::Ready(why.clone()),
-            None => {
-                state.writer = Some(waker.clone());
-                Poll::Pending
-            }
+        if let Some(why) = &state.closed {
+            return Poll::Ready(why.clone());
         }
+        state.writer = Some(waker.clone());
+        Poll::Pending
     }
 
     /// Takes a part of `buffer`, or registers `waker` to be woken when there is space for one.

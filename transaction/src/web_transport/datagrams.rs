@@ -57,13 +57,11 @@ impl Future for PendingOutcome {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<DatagramOutcome> {
         let mut state = self.0.state.lock();
-        match state.outcome {
-            Some(outcome) => Poll::Ready(outcome),
-            None => {
-                state.waiting = Some(cx.waker().clone());
-                Poll::Pending
-            }
+        if let Some(outcome) = state.outcome {
+            return Poll::Ready(outcome);
         }
+        state.waiting = Some(cx.waker().clone());
+        Poll::Pending
     }
 }
 

@@ -33,6 +33,6 @@ pub use datagrams::{DatagramOutcome, PendingOutcome};
 pub use opening::{PendingStream, StreamPair, StreamRequest};
 pub use session::{PendingSession, WebTransportSession};
 pub use session_exchange::{CloseInfo, SessionExchange, SessionStats, SessionWishes};
-pub use stream::{RecvStream, SendStream};
+pub use stream::{RecvStream, SendOrder, SendStream};
 pub use stream_half::{StreamHalf, StreamKind};
 pub use stream_stats::StreamStats;

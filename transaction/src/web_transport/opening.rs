@@ -73,13 +73,11 @@ impl<T> Future for PendingStream<T> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut state = self.opening.state.lock();
-        match state.take() {
-            Some(result) => Poll::Ready(result.and_then(self.ends)),
-            None => {
-                state.waiting = Some(cx.waker().clone());
-                Poll::Pending
-            }
+        if let Some(result) = state.take() {
+            return Poll::Ready(result.and_then(self.ends));
         }
+        state.waiting = Some(cx.waker().clone());
+        Poll::Pending
     }
 }
 

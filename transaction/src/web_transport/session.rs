@@ -13,7 +13,7 @@ use http::header;
 use super::{
     datagrams::PendingOutcome,
     opening::{PendingStream, StreamPair, StreamRequest},
-    session_exchange::{CloseInfo, SessionExchange, SessionStats},
+    session_exchange::{CloseInfo, SessionExchange, SessionStats, State},
     stream::{RecvStream, SendStream},
     stream_half::StreamKind,
 };
@@ -202,7 +202,7 @@ impl WebTransportSession {
     /// # Errors
     /// The session is closed.
     pub async fn recv_datagram(&self) -> Result<Bytes, NetError> {
-        poll_fn(|cx| self.exchange().poll(cx.waker(), |state| state.datagram())).await
+        poll_fn(|cx| self.exchange().poll(cx.waker(), State::datagram)).await
     }
 
     /// As [`recv_datagram`](Self::recv_datagram), blocking.
@@ -210,12 +210,12 @@ impl WebTransportSession {
     /// # Errors
     /// The session is closed.
     pub fn wait_recv_datagram(&self) -> Result<Bytes, NetError> {
-        self.exchange().wait(|state| state.datagram())
+        self.exchange().wait(State::datagram)
     }
 
     /// A datagram, if one is there.
     pub fn try_recv_datagram(&self) -> Option<Bytes> {
-        self.exchange().look(|state| state.datagram())
+        self.exchange().look(State::datagram)
     }
 }
 
@@ -232,7 +232,7 @@ impl WebTransportSession {
     /// # Errors
     /// How it broke off.
     pub async fn closed(&self) -> Result<CloseInfo, NetError> {
-        poll_fn(|cx| self.exchange().poll(cx.waker(), |state| state.closed())).await?
+        poll_fn(|cx| self.exchange().poll(cx.waker(), State::closed)).await?
     }
 
     /// As [`closed`](Self::closed), blocking.
@@ -240,12 +240,12 @@ impl WebTransportSession {
     /// # Errors
     /// How it broke off.
     pub fn wait_closed(&self) -> Result<CloseInfo, NetError> {
-        self.exchange().wait(|state| state.closed())?
+        self.exchange().wait(State::closed)?
     }
 
     /// How it ended, if it has.
     pub fn try_closed(&self) -> Option<Result<CloseInfo, NetError>> {
-        self.exchange().look(|state| state.closed())
+        self.exchange().look(State::closed)
     }
 
     /// Waits until the server wants to see the session end (`GOAWAY`): what runs goes on.
@@ -253,12 +253,12 @@ impl WebTransportSession {
     /// # Errors
     /// The session is closed.
     pub async fn draining(&self) -> Result<(), NetError> {
-        poll_fn(|cx| self.exchange().poll(cx.waker(), |state| state.draining())).await
+        poll_fn(|cx| self.exchange().poll(cx.waker(), State::draining)).await
     }
 
     /// Whether the server wants to see it end.
     pub fn is_draining(&self) -> bool {
-        self.exchange().look(|state| state.draining()).is_some()
+        self.exchange().look(State::draining).is_some()
     }
 
     /// What it has carried.

@@ -82,8 +82,9 @@ enum Phase {
     Closed(Result<CloseInfo, NetError>),
 }
 
+/// All of it. To the application's handle it shows what can be taken.
 #[derive(Debug)]
-struct State {
+pub(super) struct State {
     phase: Phase,
     draining: bool,
     asked_for: VecDeque<StreamRequest>,
@@ -237,7 +238,9 @@ impl SessionExchange {
         // Outside of the lock: they tell their own streams.
         if let Some((requests, ..)) = &mut dropped {
             let why = self.error();
-            requests.iter_mut().for_each(|request| request.half.end(&why));
+            for request in requests {
+                request.half.end(&why);
+            }
         }
     }
 
@@ -328,7 +331,9 @@ impl SessionExchange {
         });
         let Some((mut requests, ..)) = dropped else { return };
         let why = self.error();
-        requests.iter_mut().for_each(|request| request.half.end(&why));
+        for request in &mut requests {
+            request.half.end(&why);
+        }
         self.wishing.wish(SessionWishes::CLOSE);
     }
 
@@ -344,10 +349,10 @@ impl SessionExchange {
     pub(super) fn poll<T>(
         &self,
         waker: &Waker,
-        look: impl FnOnce(&mut Looking<'_>) -> Option<T>,
+        look: impl FnOnce(&mut State) -> Option<T>,
     ) -> Poll<Result<T, NetError>> {
         let mut state = self.state.lock();
-        if let Some(found) = look(&mut Looking(&mut state)) {
+        if let Some(found) = look(&mut state) {
             return Poll::Ready(Ok(found));
         }
         if let Some(error) = state.error() {
@@ -362,11 +367,11 @@ impl SessionExchange {
     /// As [`poll`](Self::poll), blocking.
     pub(super) fn wait<T>(
         &self,
-        mut look: impl FnMut(&mut Looking<'_>) -> Option<T>,
+        mut look: impl FnMut(&mut State) -> Option<T>,
     ) -> Result<T, NetError> {
         let mut state = self.state.lock();
         loop {
-            if let Some(found) = look(&mut Looking(&mut state)) {
+            if let Some(found) = look(&mut state) {
                 return Ok(found);
             }
             if let Some(error) = state.error() {
@@ -377,8 +382,8 @@ impl SessionExchange {
     }
 
     /// What is there now.
-    pub(super) fn look<T>(&self, look: impl FnOnce(&mut Looking<'_>) -> Option<T>) -> Option<T> {
-        look(&mut Looking(&mut self.state.lock()))
+    pub(super) fn look<T>(&self, look: impl FnOnce(&mut State) -> Option<T>) -> Option<T> {
+        look(&mut self.state.lock())
     }
 }
 
@@ -403,25 +408,20 @@ impl State {
         };
         Some(info.clone().into_error())
     }
-}
 
-/// The state of a session as its application may look at it.
-pub(super) struct Looking<'a>(&'a mut State);
-
-impl Looking<'_> {
     pub(super) fn accept(&mut self, kind: StreamKind) -> Option<StreamPair> {
         match kind {
-            StreamKind::Bidirectional => self.0.incoming_bidirectional.pop_front(),
-            StreamKind::Unidirectional => self.0.incoming_unidirectional.pop_front(),
+            StreamKind::Bidirectional => self.incoming_bidirectional.pop_front(),
+            StreamKind::Unidirectional => self.incoming_unidirectional.pop_front(),
         }
     }
 
     pub(super) fn datagram(&mut self) -> Option<Bytes> {
-        self.0.arrived.pop()
+        self.arrived.pop()
     }
 
     pub(super) fn closed(&mut self) -> Option<Result<CloseInfo, NetError>> {
-        match &self.0.phase {
+        match &self.phase {
             Phase::Open => None,
             Phase::Closing(info) => Some(Ok(info.clone())),
             Phase::Closed(end) => Some(end.clone()),
@@ -429,6 +429,6 @@ impl Looking<'_> {
     }
 
     pub(super) fn draining(&mut self) -> Option<()> {
-        self.0.draining.then_some(())
+        self.draining.then_some(())
     }
 }

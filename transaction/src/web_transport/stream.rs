@@ -21,14 +21,18 @@ use crate::{
 /// What both ends and the socket thread share beside pipe and wishes.
 #[derive(Debug, Default)]
 pub(super) struct StreamShared {
-    state: Mutex<Service>,
+    service: Mutex<Service>,
     changed: Condvar,
 }
+
+/// Where a stream stands among those of its session that have a place: the highest goes first. None is no place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SendOrder(pub Option<i64>);
 
 #[derive(Debug, Default)]
 struct Service {
     /// A place among the others that the socket thread has not been told.
-    send_order: Option<Option<i64>>,
+    send_order: Option<SendOrder>,
     asked: u64,
     answered: u64,
     stats: StreamStats,
@@ -36,24 +40,24 @@ struct Service {
 }
 
 impl StreamShared {
-    pub(super) fn take_send_order(&self) -> Option<Option<i64>> {
-        self.state.lock().send_order.take()
+    pub(super) fn take_send_order(&self) -> Option<SendOrder> {
+        self.service.lock().send_order.take()
     }
 
     pub(super) fn wants_stats(&self) -> bool {
-        let state = self.state.lock();
-        state.asked > state.answered
+        let service = self.service.lock();
+        service.asked > service.answered
     }
 
     pub(super) fn give_stats(&self, stats: StreamStats) {
         let waiting = {
-            let mut state = self.state.lock();
+            let mut service = self.service.lock();
             // After the stream's end the last figures stay.
             if stats != StreamStats::default() {
-                state.stats = stats;
+                service.stats = stats;
             }
-            state.answered = state.asked;
-            std::mem::take(&mut state.waiting)
+            service.answered = service.asked;
+            std::mem::take(&mut service.waiting)
         };
         self.changed.notify_all();
         waiting.into_iter().for_each(Waker::wake);
@@ -61,9 +65,9 @@ impl StreamShared {
 
     fn ask(&self, exchange: &Exchange) -> u64 {
         let asked = {
-            let mut state = self.state.lock();
-            state.asked += 1;
-            state.asked
+            let mut service = self.service.lock();
+            service.asked += 1;
+            service.asked
         };
         exchange.wish_for_service();
         asked
@@ -71,21 +75,21 @@ impl StreamShared {
 
     fn wait_stats(&self, exchange: &Exchange) -> StreamStats {
         let asked = self.ask(exchange);
-        let mut state = self.state.lock();
-        while state.answered < asked && !exchange.has_no_owner() {
-            self.changed.wait(&mut state);
+        let mut service = self.service.lock();
+        while service.answered < asked && !exchange.has_no_owner() {
+            self.changed.wait(&mut service);
         }
-        state.stats
+        service.stats
     }
 
     async fn stats(&self, exchange: &Exchange) -> StreamStats {
         let asked = self.ask(exchange);
         poll_fn(|cx| {
-            let mut state = self.state.lock();
-            if state.answered >= asked || exchange.has_no_owner() {
-                return Poll::Ready(state.stats);
+            let mut service = self.service.lock();
+            if service.answered >= asked || exchange.has_no_owner() {
+                return Poll::Ready(service.stats);
             }
-            state.waiting.push(cx.waker().clone());
+            service.waiting.push(cx.waker().clone());
             Poll::Pending
         })
         .await
@@ -158,7 +162,7 @@ impl SendStream {
     /// Says where it stands among the session's streams that have one: the highest goes first, and those without
     /// share what is left.
     pub fn set_send_order(&self, order: Option<i64>) {
-        self.shared.state.lock().send_order = Some(order);
+        self.shared.service.lock().send_order = Some(SendOrder(order));
         self.exchange.wish_for_service();
     }
 

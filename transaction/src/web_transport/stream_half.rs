@@ -4,7 +4,7 @@ use std::{sync::Arc, task::Waker};
 
 use super::{
     opening::{Answer, StreamPair},
-    stream::{RecvStream, SendStream, StreamShared},
+    stream::{RecvStream, SendOrder, SendStream, StreamShared},
     stream_stats::StreamStats,
 };
 use crate::{
@@ -96,7 +96,7 @@ impl StreamHalf {
     }
 
     /// Its place among the others, if the application said something about it since the last time.
-    pub fn take_send_order(&self) -> Option<Option<i64>> {
+    pub fn take_send_order(&self) -> Option<SendOrder> {
         self.shared.take_send_order()
     }
 

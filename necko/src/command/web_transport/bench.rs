@@ -47,14 +47,14 @@ impl RoundTrips {
     fn of(mut trips: Vec<Duration>, lost: usize) -> Self {
         trips.sort_unstable();
         let at = |place: usize| trips.get(place).map_or(0.0, |trip| trip.as_secs_f64() * 1000.0);
-        let last = trips.len().saturating_sub(1);
+        let end = trips.len().saturating_sub(1);
         Self {
             count: trips.len(),
             lost,
             min: at(0),
-            median: at(last / 2),
-            p95: at(last * 95 / 100),
-            max: at(last),
+            median: at(end / 2),
+            p95: at(end * 95 / 100),
+            max: at(end),
         }
     }
 }

@@ -14,7 +14,6 @@ use crate::command::{connecting::Connecting, headers::HeaderOption, help, option
 #[derive(Debug, Args)]
 #[command(after_long_help = help::after_web_transport())]
 #[expect(clippy::struct_excessive_bools, reason = "they are the switches of a command line")]
-#[expect(clippy::doc_markdown, reason = "--help shows these comments as they are")]
 pub(crate) struct WebTransport {
     /// Where the session is; only https can be
     #[arg(value_name = "URL")]

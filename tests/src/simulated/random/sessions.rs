@@ -181,7 +181,7 @@ type Both = (SendStream, RecvStream);
 pub(super) struct Session {
     path: &'static str,
     pending: Option<PendingSession>,
-    session: Option<WebTransportSession>,
+    handle: Option<WebTransportSession>,
     /// Why there is no session.
     refused: Option<NetError>,
     opening: Vec<(PendingStream<Both>, u64)>,
@@ -195,7 +195,7 @@ impl Session {
         Self {
             path,
             pending: Some(pending),
-            session: None,
+            handle: None,
             refused: None,
             opening: Vec::new(),
             opening_one_way: Vec::new(),
@@ -209,7 +209,7 @@ impl Session {
         if let Some(answer) = self.pending.as_mut().and_then(now) {
             self.pending = None;
             match answer {
-                Ok((session, _)) => self.session = Some(session),
+                Ok((session, _)) => self.handle = Some(session),
                 Err(error) => self.refused = Some(error),
             }
         }
@@ -234,7 +234,7 @@ impl Session {
             }
             opened.is_none()
         });
-        if let Some(session) = &self.session {
+        if let Some(session) = &self.handle {
             while let Some(receive) = session.try_accept_uni() {
                 streams.push(Stream::new(None, Some(receive)));
             }
@@ -258,7 +258,7 @@ impl Session {
         let count = self.streams.len();
         match *step {
             SessionStep::Open { both_ways, bytes, .. } => {
-                let Some(session) = &self.session else { return };
+                let Some(session) = &self.handle else { return };
                 if both_ways {
                     self.opening.extend(session.open_bi().ok().map(|pending| (pending, bytes)));
                 } else {
@@ -267,7 +267,7 @@ impl Session {
                 }
             }
             SessionStep::Datagrams { count, size, .. } => {
-                let Some(session) = &self.session else { return };
+                let Some(session) = &self.handle else { return };
                 for n in 0..count {
                     let content = Bytes::from(vec![7; size]);
                     if n % 2 == 0 {
@@ -278,13 +278,13 @@ impl Session {
                 }
             }
             SessionStep::Close { code, .. } => {
-                if let Some(session) = &self.session {
+                if let Some(session) = &self.handle {
                     session.close(code, "random");
                 }
             }
             _ if count == 0 => {}
             SessionStep::Pause { stream, paused, .. } => {
-                self.streams[stream % count].paused = paused
+                self.streams[stream % count].paused = paused;
             }
             SessionStep::Reset { stream, code, .. } => {
                 if let Some(send) = self.streams[stream % count].send.take() {
@@ -368,15 +368,15 @@ impl Sessions {
 
     /// What they came to, in words.
     pub(super) fn ends(&self) -> Vec<String> {
-        let end = |one: &Session| match (&one.session, &one.refused) {
+        let end = |one: &Session| match (&one.handle, &one.refused) {
             (Some(session), _) => match session.try_closed() {
                 None => "session".to_owned(),
-                Some(Ok(info)) if info.by_peer => "session closed by the server".into(),
-                Some(Ok(_)) => "session closed".into(),
-                Some(Err(error)) => format!("session: {}", super::tally::first_word(&error)),
+                Some(Ok(info)) if info.by_peer => "session_closed_by_server".into(),
+                Some(Ok(_)) => "session_closed".into(),
+                Some(Err(error)) => format!("session_{}", super::tally::first_word(&error)),
             },
             (None, Some(error)) => super::tally::first_word(error),
-            (None, None) => "no answer".into(),
+            (None, None) => "no_answer".into(),
         };
         self.0.iter().map(end).collect()
     }
@@ -385,7 +385,7 @@ impl Sessions {
     pub(super) fn close(&mut self) {
         for one in &mut self.0 {
             one.streams.iter_mut().for_each(|stream| stream.paused = false);
-            if let Some(session) = &one.session {
+            if let Some(session) = &one.handle {
                 session.close(0, "the end");
             }
         }
@@ -397,7 +397,7 @@ impl Sessions {
             let streams = one.streams.iter().all(|stream| stream.end.is_some());
             let asked = one.opening.is_empty() && one.opening_one_way.is_empty();
             let outcomes = one.outcomes.iter().all(|outcome| outcome.get().is_some());
-            let closed = one.session.as_ref().is_none_or(|one| one.try_closed().is_some());
+            let closed = one.handle.as_ref().is_none_or(|one| one.try_closed().is_some());
             streams && asked && outcomes && closed
         })
     }

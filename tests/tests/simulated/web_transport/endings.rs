@@ -212,7 +212,7 @@ fn goaway_drains_a_session_and_it_goes_on() {
     let server = bench.raw_server(SERVER, |parameters| parameters.datagram_size(65_535));
     server.tell(|server, _| {
         server.web_transport = true;
-        server.on_request(|connection, request| connection.accept(request));
+        server.on_request(tests::simulated::RawConnection::accept);
     });
     let session = bench.session(Connect::to("/").pooled());
     server.tell(|server, _| server.connection().goaway_now());
@@ -257,7 +257,7 @@ fn a_session_may_have_a_verifier_of_its_own_and_nothing_of_it_is_kept() {
         drop(session);
         bench.run_for(5 * SECOND);
     }
-    assert_eq!(server.look(|server| server.connections()), 2);
+    assert_eq!(server.look(tests::simulated::Http3ServerPeer::connections), 2);
     assert_eq!(bench.snapshot().resumption_tokens, 0, "the next one is verified again");
     let pending = bench.connect(Connect::to("/echo"));
     assert!(matches!(bench.answer(pending), Err(NetError::Certificate { .. })));
@@ -296,7 +296,9 @@ fn the_network_changes_and_the_session_goes_on_where_it_is() {
     let (mut bench, server) = Bench::with_web_transport(16);
     let (session, mut streams) = busy(&mut bench, Connect::to("/echo"));
     bench.submit(connection_mgr::Event::NetworkChanged);
-    streams.iter_mut().for_each(|stream| stream.paused = false);
+    for stream in &mut streams {
+        stream.paused = false;
+    }
     bench.finish_streams(&mut streams);
     assert!(streams.iter().all(|stream| stream.end == Some(Ok(()))));
     server.tell(|server, _| server.web_transport.open(0, StreamType::UniDi, b"on", true));

@@ -214,7 +214,7 @@ fn a_close_that_is_none_breaks_the_session_off() {
 
 #[test]
 fn a_close_without_end_is_cut_off() {
-    const KIB_64: [u8; 64 * 1024] = [b'x'; 64 * 1024];
+    static KIB_64: [u8; 64 * 1024] = [b'x'; 64 * 1024];
     let (mut bench, server, session) = session(10);
     let mut head = Encoder::default();
     head.encode_varint(CLOSE);
@@ -239,7 +239,7 @@ fn capsules_that_nobody_knows_are_passed_over() {
     let (mut bench, server, session) = session(11);
     tell(&server, |connection| {
         connection.capsule(0, 0x78ae, b"");
-        connection.capsule(0, 0x19_0b4d_3f, b"whatever");
+        connection.capsule(0, 0x190b_4d3f, b"whatever");
         connection.capsule(0, CLOSE, &[0, 0, 0, 1, b'!']);
     });
     let end = bench.wait("the session is over", || session.try_closed());

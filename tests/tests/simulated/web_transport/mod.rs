@@ -4,3 +4,4 @@ mod endings;
 mod hostile;
 mod pressure;
 mod sessions;
+mod speed;

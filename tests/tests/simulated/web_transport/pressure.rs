@@ -9,7 +9,7 @@ use tests::{
     loopback::pattern,
     simulated::{Ask, Bench, CLIENT, Connect, SECOND, SERVER, Setup},
 };
-use transaction::pipe::CAPACITY;
+use transaction::{pipe::CAPACITY, web_transport::DatagramOutcome as Outcome};
 
 const MIB: u64 = 1024 * 1024;
 
@@ -108,7 +108,6 @@ fn w7_every_datagram_that_is_tracked_has_an_outcome() {
     bench.run_for(10 * SECOND);
     session.close(0, "");
     let count = |wanted| outcomes.iter().filter(|outcome| outcome.get() == Some(wanted)).count();
-    use transaction::web_transport::DatagramOutcome as Outcome;
     let (sent, displaced) = (count(Outcome::Sent), count(Outcome::Displaced));
     assert_eq!(sent + displaced, 2500, "{sent} sent, {displaced} displaced");
     assert!(sent > 200 && displaced > 500, "{sent} sent, {displaced} displaced");
@@ -127,7 +126,9 @@ fn the_order_of_streams_is_the_application_s() {
     let mut streams: Vec<_> = (0..2).map(|_| bench.open_bi(&session)).collect();
     streams[0].send.as_ref().unwrap().set_send_order(Some(1));
     streams[1].send.as_ref().unwrap().set_send_order(Some(9));
-    streams.iter_mut().for_each(|stream| stream.send_all(pattern::body(4 * MIB)));
+    for stream in &mut streams {
+        stream.send_all(pattern::body(4 * MIB));
+    }
     bench.run_until("the preferred one is done", |_| {
         streams[0].poll();
         streams[1].poll() && streams[1].received.len() as u64 == 4 * MIB

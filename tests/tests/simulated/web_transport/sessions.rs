@@ -271,10 +271,10 @@ fn w1_several_sessions_at_once_each_on_its_own_connection_beside_requests() {
         pending.into_iter().map(|pending| bench.answer(pending).expect("a session")).collect();
     bench.finish([&mut fetch]);
     fetch.expect_pattern(100_000);
-    assert_eq!(server.look(|server| server.connections()), 6);
+    assert_eq!(server.look(tests::simulated::Http3ServerPeer::connections), 6);
     // A second request goes to the first one's.
     bench.fetch("/1").expect_pattern(1);
-    assert_eq!(server.look(|server| server.connections()), 6);
+    assert_eq!(server.look(tests::simulated::Http3ServerPeer::connections), 6);
     let mut streams: Vec<_> = sessions.iter().map(|session| bench.open_bi(session)).collect();
     for (n, stream) in streams.iter_mut().enumerate() {
         stream.send_all(vec![n.to_le_bytes()[0]; 50_000]);
@@ -292,7 +292,7 @@ fn w1_several_sessions_at_once_each_on_its_own_connection_beside_requests() {
 fn sessions_that_may_share_a_connection_do() {
     let (mut bench, server) = Bench::with_web_transport(15);
     let sessions: Vec<_> = (0..3).map(|_| bench.session(Connect::to("/echo").pooled())).collect();
-    assert_eq!(server.look(|server| server.connections()), 1);
+    assert_eq!(server.look(tests::simulated::Http3ServerPeer::connections), 1);
     let mut streams: Vec<_> = sessions.iter().map(|session| bench.open_bi(session)).collect();
     // One of them ends, with its streams and without the others'.
     let mut sessions = sessions;
@@ -314,9 +314,9 @@ fn sessions_that_may_share_a_connection_do() {
     }
     // A fourth comes, and requests are kept off.
     let fourth = bench.session(Connect::to("/echo").pooled());
-    assert_eq!(server.look(|server| server.connections()), 1);
+    assert_eq!(server.look(tests::simulated::Http3ServerPeer::connections), 1);
     bench.fetch("/1").expect_pattern(1);
-    assert_eq!(server.look(|server| server.connections()), 2);
+    assert_eq!(server.look(tests::simulated::Http3ServerPeer::connections), 2);
     drop((own, streams, sessions, fourth));
 }
 
