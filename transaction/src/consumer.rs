@@ -171,6 +171,15 @@ pub struct ResponseBody {
 }
 
 impl ResponseBody {
+    /// What comes into the pipe of `exchange`.
+    pub(crate) fn reading(exchange: Arc<Exchange>) -> Self {
+        Self { exchange: CancelOnDrop(exchange), rest: Bytes::new() }
+    }
+
+    pub(crate) fn exchange(&self) -> &Arc<Exchange> {
+        &self.exchange.0
+    }
+
     /// The next piece of at most `wanted` bytes, or the end; registers the task if there is neither.
     ///
     /// # Errors

@@ -11,12 +11,7 @@ use bytes::Bytes;
 use parking_lot::{Condvar, Mutex};
 
 use super::stream_stats::StreamStats;
-use crate::{
-    BodyWriter, NetError,
-    consumer::{CHUNK, into_io},
-    exchange::Exchange,
-    witness::Witness,
-};
+use crate::{BodyWriter, NetError, ResponseBody, exchange::Exchange, witness::Witness};
 
 /// What both ends and the socket thread share beside pipe and wishes.
 #[derive(Debug, Default)]
@@ -201,15 +196,13 @@ impl io::Write for SendStream {
 /// Reading fails with [`NetError::StreamReset`] when the server gave the stream up, and with the session's end.
 #[derive(Debug)]
 pub struct RecvStream {
-    exchange: Arc<Exchange>,
+    content: ResponseBody,
     shared: Arc<StreamShared>,
-    /// What [`io::BufRead`] shows and nobody consumed.
-    rest: Bytes,
 }
 
 impl RecvStream {
     pub(super) fn new(exchange: Arc<Exchange>, shared: Arc<StreamShared>) -> Self {
-        Self { exchange, shared, rest: Bytes::new() }
+        Self { content: ResponseBody::reading(exchange), shared }
     }
 
     /// The next piece of at most `wanted` bytes, or the end; registers the task if there is neither.
@@ -221,10 +214,7 @@ impl RecvStream {
         wanted: usize,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<Bytes>, NetError>> {
-        if self.rest.is_empty() {
-            return self.exchange.poll_read(wanted, cx.waker());
-        }
-        Poll::Ready(Ok(Some(self.rest.split_to(wanted.min(self.rest.len())))))
+        self.content.poll_chunk(wanted, cx)
     }
 
     /// The next piece, `None` at the end.
@@ -232,7 +222,7 @@ impl RecvStream {
     /// # Errors
     /// How the stream broke off. Everything that arrived before was delivered before.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, NetError> {
-        poll_fn(|cx| self.poll_chunk(CHUNK, cx)).await
+        self.content.chunk().await
     }
 
     /// Blocks for the next piece, `None` at the end.
@@ -240,65 +230,130 @@ impl RecvStream {
     /// # Errors
     /// As [`chunk`](Self::chunk).
     pub fn wait_chunk(&mut self) -> Result<Option<Bytes>, NetError> {
-        if self.rest.is_empty() {
-            return self.exchange.wait_read(CHUNK);
-        }
-        Ok(Some(std::mem::take(&mut self.rest)))
+        self.content.wait_chunk()
     }
 
     /// What can be had without waiting: `None` is nothing yet, `Some(Ok(None))` the end.
     pub fn try_chunk(&mut self) -> Option<Result<Option<Bytes>, NetError>> {
-        if self.rest.is_empty() {
-            return self.exchange.try_read(CHUNK);
-        }
-        Some(Ok(Some(std::mem::take(&mut self.rest))))
+        self.content.try_chunk()
     }
 
     /// Tells the server with an application's code that nobody wants more.
     pub fn stop(self, code: u32) {
-        self.exchange.end_early(NetError::StreamStopped { code });
+        self.content.exchange().end_early(NetError::StreamStopped { code });
     }
 
     /// Its figures; the socket thread has to ask the engine for them.
     pub async fn stats(&self) -> StreamStats {
-        self.shared.stats(&self.exchange).await
+        self.shared.stats(self.content.exchange()).await
     }
 
     /// As [`stats`](Self::stats), blocking.
     pub fn wait_stats(&self) -> StreamStats {
-        self.shared.wait_stats(&self.exchange)
+        self.shared.wait_stats(self.content.exchange())
     }
 
     /// A witness of the stream's pipes.
     pub fn witness(&self) -> Witness {
-        Witness::of(&self.exchange)
-    }
-}
-
-impl Drop for RecvStream {
-    fn drop(&mut self) {
-        self.exchange.cancel();
+        Witness::of(self.content.exchange())
     }
 }
 
 impl io::BufRead for RecvStream {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        if self.rest.is_empty() {
-            self.rest = self.exchange.wait_read(CHUNK).map_err(into_io)?.unwrap_or_default();
-        }
-        Ok(&self.rest)
+        io::BufRead::fill_buf(&mut self.content)
     }
 
     fn consume(&mut self, amount: usize) {
-        let _ = self.rest.split_to(amount.min(self.rest.len()));
+        io::BufRead::consume(&mut self.content, amount);
     }
 }
 
 impl io::Read for RecvStream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let mut available = io::BufRead::fill_buf(self)?;
-        let count = io::Read::read(&mut available, buffer)?;
-        io::BufRead::consume(self, count);
-        Ok(count)
+        io::Read::read(&mut self.content, buffer)
+    }
+}
+
+#[cfg(feature = "futures-io")]
+mod asynchronous {
+    use std::pin::Pin;
+
+    use futures_io::{AsyncRead, AsyncWrite};
+
+    use super::{Context, Poll, RecvStream, SendStream, io};
+
+    impl AsyncRead for RecvStream {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            buffer: &mut [u8],
+        ) -> Poll<io::Result<usize>> {
+            AsyncRead::poll_read(Pin::new(&mut self.content), cx, buffer)
+        }
+    }
+
+    /// Closing is [`finish`](SendStream::finish): without it the stream is reset.
+    impl AsyncWrite for SendStream {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            buffer: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            AsyncWrite::poll_write(Pin::new(&mut self.writer), cx, buffer)
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            AsyncWrite::poll_close(Pin::new(&mut self.writer), cx)
+        }
+    }
+}
+
+#[cfg(test)]
+#[cfg(feature = "futures-io")]
+mod tests {
+    use std::pin::Pin;
+
+    use futures_io::{AsyncRead as _, AsyncWrite as _};
+
+    use super::*;
+    use crate::{
+        Sending, Writing,
+        web_transport::{StreamHalf, StreamKind},
+    };
+
+    #[test]
+    fn streams_are_async_readers_and_writers() {
+        let (mut half, pair) = StreamHalf::incoming(StreamKind::Bidirectional);
+        let (mut send, mut receive) = (pair.send.unwrap(), pair.receive.unwrap());
+        let cx = &mut Context::from_waker(Waker::noop());
+        let written = Pin::new(&mut send).poll_write(cx, b"abc");
+        assert!(matches!(written, Poll::Ready(Ok(3))));
+        let mut sent = Vec::new();
+        let mut read = |half: &mut StreamHalf| {
+            half.read_segments(|bytes| {
+                sent.extend_from_slice(bytes);
+                Ok(bytes.len())
+            })
+        };
+        assert_eq!(read(&mut half), Ok(Sending::Wait));
+        assert!(matches!(Pin::new(&mut send).poll_close(cx), Poll::Ready(Ok(()))));
+        drop(send);
+        assert_eq!(read(&mut half), Ok(Sending::End), "dropping it changes nothing");
+        assert_eq!(sent, b"abc");
+        let filled = half.write_segments(|buffer| {
+            buffer[..5].copy_from_slice(b"hello");
+            Ok(Writing::End(5))
+        });
+        assert!(matches!(filled, Ok(Ok(Writing::End(5)))));
+        half.end_receiving(Ok(()));
+        let mut buffer = [0; 9];
+        let read = Pin::new(&mut receive).poll_read(cx, &mut buffer);
+        assert!(matches!(read, Poll::Ready(Ok(5))) && buffer.starts_with(b"hello"));
+        assert!(matches!(Pin::new(&mut receive).poll_read(cx, &mut buffer), Poll::Ready(Ok(0))));
     }
 }
