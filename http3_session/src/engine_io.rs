@@ -2,10 +2,10 @@
 
 use std::time::Instant;
 
-use streams::{ActivateError, DatagramRefused, SessionIo, StreamId, WebTransportIo};
+use streams::{ActivateError, SessionIo, StreamId, WebTransportEngine, WebTransportIo};
 use transaction::{
     ErrorCode, NetError, RequestHead, Writing,
-    web_transport::{CloseInfo, StreamKind, StreamStats},
+    web_transport::{CloseInfo, StreamKind},
 };
 
 use crate::http3_conn::{FetchError, Http3Conn};
@@ -75,32 +75,8 @@ impl WebTransportIo for EngineIo<'_> {
         self.engine.create_stream(session, kind).map_err(not_activated)
     }
 
-    fn reset_stream(&mut self, stream: StreamId, code: ErrorCode) {
-        self.engine.reset_stream(stream, code);
-    }
-
-    fn stop_sending(&mut self, stream: StreamId, code: ErrorCode) {
-        self.engine.stop_sending(stream, code);
-    }
-
-    fn set_send_order(&mut self, stream: StreamId, order: Option<i64>) {
-        self.engine.set_send_order(stream, order);
-    }
-
-    fn stream_stats(&mut self, stream: StreamId) -> StreamStats {
-        self.engine.stream_stats(stream)
-    }
-
-    fn max_datagram_size(&self, session: StreamId) -> usize {
-        self.engine.max_datagram_size(session)
-    }
-
-    fn datagram_room(&self) -> usize {
-        self.engine.datagram_room()
-    }
-
-    fn send_datagram(&mut self, session: StreamId, datagram: &[u8]) -> Result<(), DatagramRefused> {
-        self.engine.send_datagram(session, datagram)
+    fn engine(&mut self) -> &mut dyn WebTransportEngine {
+        self.engine
     }
 }
 

@@ -86,7 +86,7 @@ pub use ssl_tokens_cache::{
     PeerId, ResumptionToken, SslTokensCache, TokensFileError, TokensLimits,
 };
 pub use stream_table::StreamKey;
-pub use streams::{DatagramRefused, StreamId};
+pub use streams::{DatagramRefused, StreamId, WebTransportEngine};
 pub use transaction::{
     CertificateVerifier, Ech, EchConfigList, VerificationError, VerificationRequest,
 };

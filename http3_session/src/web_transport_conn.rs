@@ -3,10 +3,10 @@
 use bytes::Bytes;
 use std::time::Instant;
 
-use streams::{DatagramRefused, StreamId};
+use streams::{StreamId, WebTransportEngine};
 use transaction::{
     ErrorCode, RequestHead, ResponseHead,
-    web_transport::{CloseInfo, StreamKind, StreamStats},
+    web_transport::{CloseInfo, StreamKind},
 };
 
 use crate::http3_conn::FetchError;
@@ -46,13 +46,13 @@ pub enum WebTransportEvent {
     },
 }
 
-/// The part of an engine's connection that is for WebTransport. What is said of
+/// The part of an engine's connection that is for WebTransport, sessions above all. What is said of
 /// [`Http3Conn`](crate::Http3Conn) holds here too: socket thread, no panics, and what a call puts on the wire leaves
 /// with the next output.
 ///
 /// Streams of a session are read and written as those of requests are; resets have calls of their own, because one
 /// direction may end without the other.
-pub trait WebTransportConn {
+pub trait WebTransportConn: WebTransportEngine {
     /// Asks for a session. [`FetchError::NotConnected`] is the answer also until
     /// [`WebTransportEvent::Negotiated`].
     fn create_session(&mut self, head: &RequestHead, now: Instant) -> Result<StreamId, FetchError>;
@@ -66,25 +66,4 @@ pub trait WebTransportConn {
         session: StreamId,
         kind: StreamKind,
     ) -> Result<StreamId, FetchError>;
-
-    /// Gives up what is sent on a stream. Unknown: no-op.
-    fn reset_stream(&mut self, stream: StreamId, code: ErrorCode);
-
-    /// Wants no more of what comes on a stream. Unknown: no-op.
-    fn stop_sending(&mut self, stream: StreamId, code: ErrorCode);
-
-    /// Says where a stream stands among those of its kind. Unknown: no-op.
-    fn set_send_order(&mut self, stream: StreamId, order: Option<i64>);
-
-    /// A stream's figures; zeros if it is unknown.
-    fn stream_stats(&mut self, stream: StreamId) -> StreamStats;
-
-    /// How many bytes a datagram of the session may have at present.
-    fn max_datagram_size(&self, session: StreamId) -> usize;
-
-    /// How many datagrams it takes before the oldest of them is lost. Not for every packet.
-    fn datagram_room(&self) -> usize;
-
-    /// Sends a datagram.
-    fn send_datagram(&mut self, session: StreamId, datagram: &[u8]) -> Result<(), DatagramRefused>;
 }

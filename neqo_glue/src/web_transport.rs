@@ -6,7 +6,9 @@
 
 use std::time::Instant;
 
-use http3_session::{DatagramRefused, FetchError, StreamId, WebTransportConn, WebTransportEvent};
+use http3_session::{
+    DatagramRefused, FetchError, StreamId, WebTransportConn, WebTransportEngine, WebTransportEvent,
+};
 use neqo_common::Encoder;
 use neqo_http3::{Error, Http3Client};
 use neqo_transport::StreamType;
@@ -107,7 +109,9 @@ impl WebTransportConn for NeqoHttp3Conn {
             .map(|id| StreamId::new(id.as_u64()))
             .map_err(|error| fetch_error(&error))
     }
+}
 
+impl WebTransportEngine for NeqoHttp3Conn {
     fn reset_stream(&mut self, stream: StreamId, code: ErrorCode) {
         if self.is_active() {
             // An ended or unknown stream.

@@ -141,10 +141,10 @@ impl Http3WebTransportSession {
         if !self.exchange.has_datagrams() {
             return Sent::All;
         }
-        self.exchange.set_max_datagram_size(io.max_datagram_size(id));
-        for _ in 0..io.datagram_room() {
+        self.exchange.set_max_datagram_size(io.engine().max_datagram_size(id));
+        for _ in 0..io.engine().datagram_room() {
             let Some(datagram) = self.exchange.next_datagram() else { break };
-            let outcome = match io.send_datagram(id, &datagram.bytes) {
+            let outcome = match io.engine().send_datagram(id, &datagram.bytes) {
                 Ok(()) => DatagramOutcome::Sent,
                 Err(DatagramRefused::TooLarge) => DatagramOutcome::TooLarge,
                 Err(DatagramRefused::SessionGone) => DatagramOutcome::SessionClosed,
@@ -174,7 +174,7 @@ impl Http3WebTransportSession {
         };
         let (interim, success) = (head.is_interim(), head.status.is_success());
         // Whoever sees the head may send at once.
-        self.exchange.set_max_datagram_size(io.max_datagram_size(id));
+        self.exchange.set_max_datagram_size(io.engine().max_datagram_size(id));
         let taken = transaction.set_response_head(head);
         if interim || taken.is_err() {
             self.state = State::Requested(transaction);
@@ -231,8 +231,8 @@ impl Http3WebTransportSession {
     pub fn cancel(&self, io: &mut impl WebTransportIo) {
         let open = !matches!(self.state, State::Over);
         if let Some(id) = self.id.filter(|_| open) {
-            io.reset_stream(id, ErrorCode::REQUEST_CANCELLED);
-            io.stop_sending(id, ErrorCode::REQUEST_CANCELLED);
+            io.engine().reset_stream(id, ErrorCode::REQUEST_CANCELLED);
+            io.engine().stop_sending(id, ErrorCode::REQUEST_CANCELLED);
         }
     }
 

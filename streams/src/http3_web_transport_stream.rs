@@ -140,7 +140,7 @@ impl Http3WebTransportStream {
         match self.send {
             SendState::Sending => Ok(self.send(id, io)),
             SendState::Resetting(code) => {
-                io.reset_stream(id, to_http3(code));
+                io.engine().reset_stream(id, to_http3(code));
                 self.end_sending(NetError::StreamReset { code });
                 Ok(Sent::All)
             }
@@ -230,7 +230,7 @@ impl Http3WebTransportStream {
             return;
         }
         if let Some(id) = self.id {
-            io.stop_sending(id, to_http3(self.half.stop_code()));
+            io.engine().stop_sending(id, to_http3(self.half.stop_code()));
         }
         self.end_receiving(Err(NetError::Aborted));
     }
@@ -239,10 +239,10 @@ impl Http3WebTransportStream {
     pub fn serve(&mut self, io: &mut impl WebTransportIo) {
         let Some(id) = self.id else { return };
         if let Some(SendOrder(order)) = self.half.take_send_order() {
-            io.set_send_order(id, order);
+            io.engine().set_send_order(id, order);
         }
         if self.half.wants_stats() {
-            self.half.give_stats(io.stream_stats(id));
+            self.half.give_stats(io.engine().stream_stats(id));
         }
     }
 
@@ -250,10 +250,10 @@ impl Http3WebTransportStream {
     pub fn cancel(&self, io: &mut impl WebTransportIo, code: ErrorCode) {
         let Some(id) = self.id else { return };
         if self.send != SendState::Done {
-            io.reset_stream(id, code);
+            io.engine().reset_stream(id, code);
         }
         if self.receive != ReceiveState::Done {
-            io.stop_sending(id, code);
+            io.engine().stop_sending(id, code);
         }
     }
 

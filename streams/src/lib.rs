@@ -15,4 +15,4 @@ pub use http3_web_transport_session::Http3WebTransportSession;
 pub use http3_web_transport_stream::Http3WebTransportStream;
 pub use session_io::{ActivateError, SessionIo, StreamId};
 pub use stream::Http3StreamBase;
-pub use web_transport_io::{DatagramRefused, WebTransportIo};
+pub use web_transport_io::{DatagramRefused, WebTransportEngine, WebTransportIo};

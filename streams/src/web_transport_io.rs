@@ -32,6 +32,12 @@ pub trait WebTransportIo: SessionIo {
         kind: StreamKind,
     ) -> Result<StreamId, ActivateError>;
 
+    /// The engine itself, for what needs nothing of the session.
+    fn engine(&mut self) -> &mut dyn WebTransportEngine;
+}
+
+/// What an engine does with streams and datagrams of WebTransport. A session's engine and its streams' are the same.
+pub trait WebTransportEngine {
     /// Gives up what is sent (`RESET_STREAM`). An ended or unknown stream: no-op.
     fn reset_stream(&mut self, stream: StreamId, code: ErrorCode);
 

@@ -26,6 +26,10 @@ use crate::{
     wishing::Wishing,
 };
 
+/// A consumer that has read so much, and leaves no more than so much in the pipe, keeps up.
+const ENOUGH_TO_TELL: u64 = 64 * 1024;
+const LITTLE_LEFT: u64 = 16 * 1024;
+
 /// What the consumer wants of the socket thread; each is a bit, so wishing twice is wishing once.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "independent wishes")]
@@ -259,6 +263,16 @@ impl Exchange {
             }
             state.pipe.finish(end);
         });
+    }
+
+    /// Whether the consumer has read a good part of the `received` bytes that came and leaves little in the pipe: it
+    /// is worth a larger window.
+    pub(crate) fn keeps_up(&self, received: u64) -> bool {
+        if received < ENOUGH_TO_TELL {
+            return false;
+        }
+        let waiting = self.buffered() as u64;
+        waiting <= LITTLE_LEFT && received.saturating_sub(waiting) >= ENOUGH_TO_TELL
     }
 
     pub(crate) fn buffered(&self) -> usize {

@@ -46,10 +46,6 @@ const MAX_INTERIM_HEADS: u32 = 32;
 /// 103 (RFC 8297); `http` has no name for it.
 const EARLY_HINTS: u16 = 103;
 
-/// A consumer that has read so much, and leaves no more than so much in the pipe, keeps up.
-const ENOUGH_TO_TELL: u64 = 64 * 1024;
-const LITTLE_LEFT: u64 = 16 * 1024;
-
 /// The pipe takes no more; the consumer will wake the transaction's owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PipeFull;
@@ -272,12 +268,7 @@ impl HttpTransaction {
     /// Whether the consumer has read a good part of the response and leaves little in the pipe: it is worth
     /// a larger window.
     pub fn keeps_up(&self) -> bool {
-        let received = self.progress.body_received;
-        if received < ENOUGH_TO_TELL {
-            return false;
-        }
-        let waiting = self.exchange.buffered() as u64;
-        waiting <= LITTLE_LEFT && received - waiting.min(received) >= ENOUGH_TO_TELL
+        self.exchange.keeps_up(self.progress.body_received)
     }
 
     // WebTransport.

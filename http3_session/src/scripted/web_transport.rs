@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use streams::{DatagramRefused, StreamId};
+use streams::{DatagramRefused, StreamId, WebTransportEngine};
 use transaction::{
     ErrorCode, RequestHead,
     web_transport::{StreamKind, StreamStats},
@@ -96,7 +96,9 @@ impl WebTransportConn for ScriptedConn {
         state.calls.push(Call::CreateStream { session, stream });
         Ok(stream)
     }
+}
 
+impl WebTransportEngine for ScriptedConn {
     fn reset_stream(&mut self, stream: StreamId, code: ErrorCode) {
         self.0.borrow_mut().calls.push(Call::ResetStream(stream, code));
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::HeaderMap;
 use http3_session::{
     ConnectParameters, DatagramRefused, FetchError, Http3Conn as _, Http3Event, Http3Settings,
-    StreamId, WebTransportConn as _, WebTransportEvent,
+    StreamId, WebTransportConn as _, WebTransportEngine as _, WebTransportEvent,
 };
 use neqo_http3::{
     Http3OrWebTransportStream, Http3Server, Http3ServerEvent, WebTransportRequest,

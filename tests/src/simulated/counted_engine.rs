@@ -5,7 +5,7 @@ use std::{cell::Cell, rc::Rc, time::Instant};
 use http3_session::{
     CertificateVerdict, ConnStats, ConnectParameters, DatagramRefused, EngineOutput, FetchError,
     Http3Conn, Http3ConnFactory, Http3Event, ResumptionToken, StreamGone, StreamId,
-    WebTransportConn,
+    WebTransportConn, WebTransportEngine,
 };
 use socket_transport::{ReceivedDatagrams, SendBatch};
 use transaction::web_transport::{StreamKind, StreamStats};
@@ -141,7 +141,9 @@ impl WebTransportConn for CountedEngine {
     ) -> Result<StreamId, FetchError> {
         self.inner.create_stream(session, kind)
     }
+}
 
+impl WebTransportEngine for CountedEngine {
     fn reset_stream(&mut self, stream: StreamId, code: ErrorCode) {
         self.inner.reset_stream(stream, code);
     }

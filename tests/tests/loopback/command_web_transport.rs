@@ -161,3 +161,43 @@ fn a_certificate_is_trusted_by_its_hash() {
             .expect_failure(60, &["hash"]);
     });
 }
+
+#[test]
+fn more_lines_than_the_queue_holds_all_leave() {
+    with_server(|ca, server| {
+        let lines: String = (0..1000).map(|n| format!("{n}\n")).collect();
+        let command = command(ca, &server.url("/echo")).arg("--datagrams");
+        let finished = fed(command, lines.as_bytes()).expect_success();
+        let back = String::from_utf8_lossy(&finished.stdout).lines().count();
+        // Some may be lost on their way back: the server drops what its own queue doesn't hold.
+        assert!(back > 500, "{back} came back");
+    });
+}
+
+#[test]
+fn a_line_without_end_is_no_datagram() {
+    with_server(|ca, server| {
+        let command = command(ca, &server.url("/echo")).arg("--datagrams");
+        fed(command, &[b'x'; 1_000_000]).expect_failure(100, &["65537 bytes"]);
+    });
+}
+
+#[test]
+fn a_bench_that_is_broken_off_has_failed() {
+    with_server(|ca, server| {
+        let command = command(ca, &server.url("/closeafter/200"));
+        let finished = command.args(["--bench", "--bench-bytes", "10000000000"]).run();
+        // The server's close or, when that came too late, its stateless reset.
+        let failed = [Some(95), Some(56)].contains(&finished.code);
+        assert!(failed && finished.stdout.is_empty(), "{}", finished.stderr);
+    });
+}
+
+#[test]
+fn a_reader_of_the_output_that_goes_is_no_error() {
+    with_server(|ca, server| {
+        let (running, stdout) = command(ca, &server.url("/hello")).arg("--uni").start_streaming();
+        drop(stdout);
+        running.finish().expect_success();
+    });
+}

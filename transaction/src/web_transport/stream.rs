@@ -333,10 +333,10 @@ mod tests {
         let cx = &mut Context::from_waker(Waker::noop());
         let written = Pin::new(&mut send).poll_write(cx, b"abc");
         assert!(matches!(written, Poll::Ready(Ok(3))));
-        let mut sent = Vec::new();
+        let mut taken = Vec::new();
         let mut read = |half: &mut StreamHalf| {
             half.read_segments(|bytes| {
-                sent.extend_from_slice(bytes);
+                taken.extend_from_slice(bytes);
                 Ok(bytes.len())
             })
         };
@@ -344,7 +344,7 @@ mod tests {
         assert!(matches!(Pin::new(&mut send).poll_close(cx), Poll::Ready(Ok(()))));
         drop(send);
         assert_eq!(read(&mut half), Ok(Sending::End), "dropping it changes nothing");
-        assert_eq!(sent, b"abc");
+        assert_eq!(taken, b"abc");
         let filled = half.write_segments(|buffer| {
             buffer[..5].copy_from_slice(b"hello");
             Ok(Writing::End(5))

@@ -21,10 +21,6 @@ pub enum StreamKind {
     Unidirectional,
 }
 
-/// A consumer that has read so much, and leaves no more than so much in the pipe, keeps up.
-const ENOUGH_TO_TELL: u64 = 64 * 1024;
-const LITTLE_LEFT: u64 = 16 * 1024;
-
 /// What a stream of the session is, to the socket thread: where bytes come from and go to. Dropping it ends both
 /// directions for the application, with [`NetError::ShuttingDown`] where nobody said why before.
 #[derive(Debug)]
@@ -182,11 +178,7 @@ impl StreamHalf {
 
     /// Whether the application has read a good part and leaves little: it is worth a larger window.
     pub fn keeps_up(&self) -> bool {
-        if self.read < ENOUGH_TO_TELL {
-            return false;
-        }
-        let waiting = self.exchange.buffered() as u64;
-        waiting <= LITTLE_LEFT && self.read.saturating_sub(waiting) >= ENOUGH_TO_TELL
+        self.exchange.keeps_up(self.read)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{
     future::poll_fn,
-    io::{self, BufRead as _, Read as _, Write as _},
+    io::{self, BufRead, Read as _, Write as _},
     pin::pin,
     sync::Arc,
     task::{Poll, Waker},
@@ -19,64 +19,89 @@ use crate::command::{exit_code::ExitCode, report::Failure, wait::Waiter};
 /// How much is read from standard input at a time, where it isn't read line by line.
 const PIECE: usize = 64 * 1024;
 
-/// The end of standard input, told to the thread that waits for the server.
-#[derive(Default)]
-struct InputEnd(Mutex<(bool, Option<Waker>)>);
+/// No line that is longer fits into a datagram.
+const LONGEST_LINE: u64 = 64 * 1024;
 
-impl InputEnd {
-    fn reached(&self) {
+/// How far standard input is, told to the thread that waits for the server.
+#[derive(Default)]
+struct Input(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    /// It was read to its end, or can't be used further.
+    end: Option<Result<(), Failure>>,
+    waker: Option<Waker>,
+}
+
+impl Input {
+    fn end(&self, end: Result<(), Failure>) {
         let waker = {
             let mut state = self.0.lock();
-            state.0 = true;
-            state.1.take()
+            state.end.get_or_insert(end);
+            state.waker.take()
         };
         if let Some(waker) = waker {
             waker.wake();
         }
     }
 
-    /// Whether it was reached; `waker` is woken when it is.
-    fn poll(&self, waker: &Waker) -> bool {
+    /// How it ended, if it has; `waker` is woken when it does.
+    fn poll(&self, waker: &Waker) -> Option<Result<(), Failure>> {
         let mut state = self.0.lock();
-        state.1 = Some(waker.clone());
-        state.0
+        state.waker = Some(waker.clone());
+        state.end.clone()
     }
+}
+
+fn cannot_read(error: &io::Error) -> Failure {
+    Failure::new(ExitCode::ReadError, format!("reading standard input failed: {error}"))
 }
 
 /// One bidirectional stream, until the server has ended its direction.
 pub(super) fn both_ways(session: &WebTransportSession, waiter: &Waiter<'_>) -> Result<(), Failure> {
     let (send, receive) = open_bi(session, waiter)?;
-    on_a_thread(move || feed(send))?;
-    copy_out(receive, waiter).map(|_| ())
+    let input = Arc::<Input>::default();
+    let told = Arc::clone(&input);
+    on_a_thread(move || told.end(feed(send)))?;
+    copy_out(receive, waiter, &input).map(|_| ())
 }
 
-/// Standard input as it comes, and its end. Whoever reads from the stream learns of what goes wrong.
-fn feed(mut send: SendStream) {
+/// Standard input as it comes, and its end. Whoever reads from the server learns of what goes wrong there.
+fn feed(mut send: SendStream) -> Result<(), Failure> {
     let (mut input, mut buffer) = (io::stdin().lock(), vec![0; PIECE]);
     loop {
         match input.read(&mut buffer) {
-            Ok(0) => return send.finish(),
+            Ok(0) => {
+                send.finish();
+                return Ok(());
+            }
             Ok(count) => {
                 let piece = Bytes::copy_from_slice(buffer.get(..count).unwrap_or_default());
                 if send.wait_send(piece).is_err() {
-                    return;
+                    return Ok(());
                 }
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(_) => return send.reset(0),
+            Err(error) => return Err(cannot_read(&error)),
         }
     }
 }
 
 /// Answers whether somebody reads standard output.
-fn copy_out(mut receive: RecvStream, waiter: &Waiter<'_>) -> Result<bool, Failure> {
+fn copy_out(mut receive: RecvStream, waiter: &Waiter<'_>, input: &Input) -> Result<bool, Failure> {
     let mut output = io::stdout().lock();
-    while let Some(piece) = waiter.wait(receive.chunk())?? {
+    loop {
+        let piece = waiter.wait(poll_fn(|cx| {
+            if let Some(Err(failure)) = input.poll(cx.waker()) {
+                return Poll::Ready(Err(failure));
+            }
+            receive.poll_chunk(PIECE, cx).map_err(Failure::from)
+        }))??;
+        let Some(piece) = piece else { return Ok(true) };
         if !written(output.write_all(&piece).and_then(|()| output.flush()))? {
             return Ok(false);
         }
     }
-    Ok(true)
 }
 
 /// A datagram for each line, and a line for each datagram.
@@ -85,28 +110,39 @@ pub(super) fn datagrams(
     waiter: &mut Waiter<'_>,
     linger: Duration,
 ) -> Result<(), Failure> {
-    let end = Arc::<InputEnd>::default();
-    let (sender, told) = (session.clone(), Arc::clone(&end));
-    let problem = Arc::<Mutex<Option<NetError>>>::default();
-    let noted = Arc::clone(&problem);
-    on_a_thread(move || {
-        for line in io::stdin().lock().split(b'\n').map_while(Result::ok) {
-            if let Err(error) = sender.send_datagram(line) {
-                *noted.lock() = Some(error);
-                break;
-            }
-        }
-        told.reached();
-    })?;
+    let input = Arc::<Input>::default();
+    let (sender, told) = (session.clone(), Arc::clone(&input));
+    on_a_thread(move || told.end(send_lines(&sender, io::stdin().lock())))?;
     let mut output = io::stdout().lock();
-    while let Some(datagram) = next(waiter, &end, linger, session.recv_datagram())? {
+    while let Some(datagram) = next(waiter, &input, linger, session.recv_datagram())? {
         let line = output.write_all(&datagram).and_then(|()| output.write_all(b"\n"));
         if !written(line.and_then(|()| output.flush()))? {
             return Ok(());
         }
     }
-    let problem = problem.lock().take();
-    problem.map_or(Ok(()), |error| Err(error.into()))
+    Ok(())
+}
+
+/// Each waits until the one before has left: a file must not displace its own beginning.
+fn send_lines(session: &WebTransportSession, mut input: impl BufRead) -> Result<(), Failure> {
+    loop {
+        let mut line = Vec::new();
+        let read = input.by_ref().take(LONGEST_LINE + 1).read_until(b'\n', &mut line);
+        match read {
+            Ok(0) => return Ok(()),
+            Ok(_) => {}
+            Err(error) => return Err(cannot_read(&error)),
+        }
+        if line.last() == Some(&b'\n') {
+            line.pop();
+        }
+        match session.track_datagram(line) {
+            Ok(outcome) => drop(outcome.wait()),
+            // Who waits for the server's datagrams is told.
+            Err(NetError::WebTransportClosed { .. }) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        }
+    }
 }
 
 /// One unidirectional stream there, and any number back.
@@ -116,14 +152,11 @@ pub(super) fn one_way(
     linger: Duration,
 ) -> Result<(), Failure> {
     let send = waiter.wait(session.open_uni()?)??;
-    let end = Arc::<InputEnd>::default();
-    let told = Arc::clone(&end);
-    on_a_thread(move || {
-        feed(send);
-        told.reached();
-    })?;
-    while let Some(receive) = next(waiter, &end, linger, session.accept_uni())? {
-        if !copy_out(receive, waiter)? {
+    let input = Arc::<Input>::default();
+    let told = Arc::clone(&input);
+    on_a_thread(move || told.end(feed(send)))?;
+    while let Some(receive) = next(waiter, &input, linger, session.accept_uni())? {
+        if !copy_out(receive, waiter, &input)? {
             return Ok(());
         }
     }
@@ -133,16 +166,18 @@ pub(super) fn one_way(
 /// The next thing of the server's. None when nothing has come for so long after the end of standard input.
 fn next<T>(
     waiter: &mut Waiter<'_>,
-    end: &InputEnd,
+    input: &Input,
     linger: Duration,
     next: impl Future<Output = Result<T, NetError>>,
 ) -> Result<Option<T>, Failure> {
     let mut next = pin!(next);
     let found = waiter.wait(poll_fn(|cx| match next.as_mut().poll(cx) {
-        Poll::Ready(found) => Poll::Ready(Some(found)),
-        Poll::Pending if end.poll(cx.waker()) => Poll::Ready(None),
-        Poll::Pending => Poll::Pending,
-    }))?;
+        Poll::Ready(found) => Poll::Ready(Ok(Some(found))),
+        Poll::Pending => match input.poll(cx.waker()) {
+            Some(end) => Poll::Ready(end.map(|()| None)),
+            None => Poll::Pending,
+        },
+    }))??;
     if let Some(found) = found {
         return Ok(Some(found?));
     }

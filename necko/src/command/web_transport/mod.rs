@@ -12,7 +12,10 @@ mod bench;
 mod lines;
 mod options;
 
-use std::{io, sync::Arc};
+use std::{
+    io::{self, IsTerminal as _},
+    sync::Arc,
+};
 
 use necko::{HttpHandler, NetError, WebTransportRequest, WebTransportSession};
 
@@ -68,9 +71,11 @@ fn request(options: &WebTransport) -> Result<WebTransportRequest, Failure> {
     let request = WebTransportRequest::new(&options.url)?;
     let mut request = request.address_family(options.connecting.address_family());
     for header in &options.headers {
-        if let HeaderOption::Add(name, value) = header {
-            request = request.header(name.as_str(), value)?;
-        }
+        let HeaderOption::Add(name, value) = header else {
+            let what = format!("-H '{}:': no field is there that could be left out", header.name());
+            return Err(Failure::new(ExitCode::FailedInit, what));
+        };
+        request = request.header(name.as_str(), value)?;
     }
     if let Some(hashes) = &options.cert_hash {
         request = request.certificate_hashes(hashes.clone());
@@ -92,6 +97,9 @@ fn connected(
             session.max_datagram_size()
         );
     }
+    if io::stderr().is_terminal() && !options.silent && options.verbose == 0 {
+        eprintln!("connected to {}", options.url);
+    }
     let result = if options.bench {
         bench::run(options, &session, waiter)
     } else if options.datagrams {
@@ -106,7 +114,8 @@ fn connected(
     judge(options, result, ended)
 }
 
-/// A session that the server has closed with code 0 has ended well, whatever was going on.
+/// What a close by the server makes of it: with code 0 it is a good end to whatever waited for more, and with
+/// another one it is none.
 fn judge(
     options: &WebTransport,
     result: Result<(), Failure>,
@@ -119,7 +128,13 @@ fn judge(
     if options.verbose > 0 {
         eprintln!("* the server closed the session with code {}: {:?}", closed.code, closed.reason);
     }
-    if closed.code == 0 { Ok(()) } else { Err(closed.into_error().into()) }
+    let code = closed.code;
+    let because_of_it = Failure::from(closed.into_error());
+    match result {
+        Err(failure) if failure == because_of_it && code == 0 && !options.bench => Ok(()),
+        Ok(()) if code != 0 => Err(because_of_it),
+        result => result,
+    }
 }
 
 /// A reader of standard output that is gone has seen enough.
