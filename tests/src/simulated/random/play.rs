@@ -430,7 +430,9 @@ fn may_be_given_up(bench: &mut Bench, machines: &[Machine], request: &Request) -
     let snapshot = bench.snapshot();
     let connections = snapshot.entries.iter().flat_map(|entry| &entry.connections);
     let mut sessions = connections.filter_map(|one| one.session.as_ref());
-    sessions.all(|session| session.state != SessionState::Connected)
+    // In early data it may be on its way.
+    let unsent = |state| !matches!(state, SessionState::ZeroRtt | SessionState::Connected);
+    sessions.all(|session| unsent(session.state))
 }
 
 impl Writer {
