@@ -308,6 +308,21 @@ fn w4_whoever_asks_for_a_stream_is_answered_once_whatever_happens() {
 }
 
 #[test]
+fn streams_of_one_direction_wait_for_the_server_s_leave_of_which_no_event_tells() {
+    let (mut play, session) = Play::open(WebTransportUse::Pooled);
+    play.fixture.script.allow_unidirectional(0);
+    let mut opening: Vec<_> = (0..3).map(|_| session.open_uni().unwrap()).collect();
+    play.drive();
+    assert!(opening.iter_mut().all(|pending| now(pending).is_none()));
+    // Whatever the server sends may have brought it; then as many go as it allows.
+    play.fixture.script.allow_unidirectional(2);
+    play.fixture.drive(Driver::RecvData);
+    play.drive();
+    let there: Vec<_> = opening.iter_mut().map(|pending| now(pending).is_some()).collect();
+    assert_eq!(there, [true, true, false]);
+}
+
+#[test]
 fn w5_a_reset_follows_what_was_written_before_it() {
     let (mut play, session) = Play::open(WebTransportUse::Pooled);
     let mut opening = session.open_uni().unwrap();

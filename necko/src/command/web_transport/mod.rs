@@ -17,7 +17,7 @@ use std::{
     sync::Arc,
 };
 
-use necko::{HttpHandler, NetError, WebTransportRequest, WebTransportSession};
+use necko::{HttpHandler, NetError, SessionStats, WebTransportRequest, WebTransportSession};
 
 use super::{
     exit_code::ExitCode,
@@ -110,8 +110,26 @@ fn connected(
         lines::both_ways(&session, waiter)
     };
     let ended = session.try_closed();
+    tell_of_datagrams(options, session.stats());
     session.close(0, "");
     judge(options, result, ended)
+}
+
+/// How many there were, for who asked; and for whoever waits for lines, how many this side lost of those that came.
+fn tell_of_datagrams(options: &WebTransport, stats: SessionStats) {
+    let SessionStats { datagrams_sent: sent, datagrams_not_sent: not_sent, .. } = stats;
+    let SessionStats { datagrams_received: received, datagrams_displaced: displaced, .. } = stats;
+    if options.verbose > 0 {
+        eprintln!(
+            "* datagrams: {sent} sent, {not_sent} not sent, {received} received, {displaced} of them displaced"
+        );
+    }
+    if options.datagrams && displaced > 0 && !options.silent {
+        complain(&format!(
+            "warning: {displaced} of the {received} datagrams that came were dropped: they came faster than standard \
+             output took them"
+        ));
+    }
 }
 
 /// What a close by the server makes of it: with code 0 it is a good end to whatever waited for more, and with

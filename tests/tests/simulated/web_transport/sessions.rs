@@ -289,6 +289,23 @@ fn w1_several_sessions_at_once_each_on_its_own_connection_beside_requests() {
 }
 
 #[test]
+fn w1_a_session_joins_no_connection_and_nobody_joins_its_own() {
+    let (mut bench, server) = Bench::with_web_transport(21);
+    let connections = tests::simulated::Http3ServerPeer::connections;
+    // All go to one address, and one certificate would do for all.
+    let own = bench.session(Connect::to("/echo"));
+    let shared = bench.session(Connect::to("/echo").pooled());
+    assert_eq!(server.look(connections), 2);
+    bench.fetch("/1").expect_pattern(1);
+    assert_eq!(server.look(connections), 3, "a request joins none of them");
+    let another = bench.session(Connect::to("/echo"));
+    assert_eq!(server.look(connections), 4, "nor does a session join that of the request");
+    drop((own, shared, another));
+    bench.run_for(10 * SECOND);
+    assert_eq!(bench.snapshot().connections(), 2, "those of the request and of the pooled session");
+}
+
+#[test]
 fn sessions_that_may_share_a_connection_do() {
     let (mut bench, server) = Bench::with_web_transport(15);
     let sessions: Vec<_> = (0..3).map(|_| bench.session(Connect::to("/echo").pooled())).collect();
