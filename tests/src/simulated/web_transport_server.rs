@@ -3,7 +3,7 @@
 //!
 //! | path | |
 //! |---|---|
-//! | `/echo`, `/success` | what comes on a bidirectional stream goes back on it; a unidirectional one is answered by another with the same bytes; datagrams go back |
+//! | `/echo` | what comes on a bidirectional stream goes back on it; a unidirectional one is answered by another with the same bytes; datagrams go back |
 //! | `/sink` | takes everything, answers nothing |
 //! | `/reject/STATUS`, `/redirect` | no session |
 //! | `/hold` | no answer, until the test says so |
@@ -14,6 +14,7 @@
 //! | `/large/BYTES` | accepts, and opens a bidirectional stream with so many bytes of the pattern |
 //! | `/early/NUMBER` | opens so many streams as soon as it has accepted, each with its number |
 //! | `/datagrams/NUMBER` | accepts, and sends so many datagrams, each with its number |
+//! | any other | as `/echo`, and no datagram goes back |
 
 use std::{
     collections::VecDeque,
