@@ -4,7 +4,6 @@
 //! | path | |
 //! |---|---|
 //! | `/echo` | what comes on a bidirectional stream goes back on it; a unidirectional one is answered by another with the same bytes; datagrams go back |
-//! | `/sink` | takes everything, answers nothing |
 //! | `/reject/STATUS`, `/redirect` | no session |
 //! | `/hold` | no answer, until the test says so |
 //! | `/close/CODE/WORDS`, `/closeafter/MILLISECONDS` | accepts, and closes |
@@ -14,7 +13,7 @@
 //! | `/large/BYTES` | accepts, and opens a bidirectional stream with so many bytes of the pattern |
 //! | `/early/NUMBER` | opens so many streams as soon as it has accepted, each with its number |
 //! | `/datagrams/NUMBER` | accepts, and sends so many datagrams, each with its number |
-//! | any other | as `/echo`, and no datagram goes back |
+//! | any other | accepts, takes everything, answers nothing |
 
 use std::{
     collections::VecDeque,
@@ -269,7 +268,7 @@ impl WebTransportServer {
                 && Some(session.request.stream_id()) == stream.stream_info.session_id()
         };
         let Some(session) = self.sessions.iter().position(of) else { return };
-        let echoed = ["/echo", "/success"].contains(&self.sessions[session].path.as_str());
+        let echoed = self.sessions[session].path == "/echo";
         let one_way = stream.stream_id().is_uni();
         self.add(stream, session, b"", false);
         let added = self.streams.last_mut().expect("a stream");
@@ -296,7 +295,7 @@ impl WebTransportServer {
         seen.fin |= fin;
         if let Some(returned) = &mut seen.returned {
             returned.extend(data);
-        } else if ["/echo", "/success"].contains(&path.as_str()) {
+        } else if path == "/echo" {
             seen.outgoing.extend(data);
             seen.finish |= fin;
             seen.send();
