@@ -82,6 +82,7 @@ struct State {
     ech_accepted: bool,
     chain: Vec<Vec<u8>>,
     callback: Option<Duration>,
+    round_trip: Duration,
     remote: SocketAddr,
     web_transport: web_transport::State,
 }
@@ -122,6 +123,7 @@ impl Default for Script {
             ech_accepted: false,
             chain: vec![b"a certificate".to_vec()],
             callback: Some(Duration::from_secs(30)),
+            round_trip: Duration::ZERO,
             remote: SocketAddr::from(([192, 0, 2, 1], 443)),
             web_transport: web_transport::State::default(),
         })))
@@ -198,6 +200,11 @@ impl Script {
     /// What the engine asks to be called back after; `None` for never.
     pub fn callback(&self, delay: Option<Duration>) {
         self.0.borrow_mut().callback = delay;
+    }
+
+    /// How long the engine believes a round trip to take.
+    pub fn round_trip(&self, time: Duration) {
+        self.0.borrow_mut().round_trip = time;
     }
 
     /// What the peer shows as its certificates.
@@ -378,6 +385,11 @@ impl Http3Conn for ScriptedConn {
     fn stats(&self) -> ConnStats {
         let state = self.0.borrow();
         let (resumed, ech_accepted) = (state.resumed, state.ech_accepted);
-        ConnStats { resumed, ech_accepted, ..ConnStats::default() }
+        ConnStats {
+            resumed,
+            ech_accepted,
+            round_trip_time: state.round_trip,
+            ..ConnStats::default()
+        }
     }
 }

@@ -24,6 +24,9 @@ use crate::{
 /// How often the close of a session can be lost and sent again before its connection goes, about.
 const PROBES: u32 = 3;
 
+/// How long that takes at most. A round trip may look like ten seconds when the network was away for so long.
+const LONGEST_LINGER: Duration = Duration::from_secs(5);
+
 /// What a peer waits with an acknowledgement (RFC 9000 §18.2).
 const MAX_ACK_DELAY: Duration = Duration::from_millis(25);
 
@@ -205,7 +208,8 @@ impl Turn<'_, '_> {
     pub(crate) fn session_is_over(&mut self, key: StreamKey) {
         let trip = self.engine.stats().round_trip_time;
         // A probe timeout is about that (RFC 9002 §6.2.1).
-        let linger = (trip.saturating_mul(2) + MAX_ACK_DELAY).saturating_mul(PROBES);
+        let linger =
+            (trip.saturating_mul(2) + MAX_ACK_DELAY).saturating_mul(PROBES).min(LONGEST_LINGER);
         if let Some(Http3StreamBase::Session(session)) = self.core.streams.remove(key) {
             let until = self.now() + linger;
             self.core.lingering.extend(session.id().map(|id| (until, id)));

@@ -5,6 +5,7 @@ use std::{
     pin::Pin,
     sync::{Arc, Mutex},
     task::{Context, Poll, Wake, Waker},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -241,13 +242,23 @@ fn w2_w3_a_close_by_the_application_is_told_and_nothing_comes_after_it() {
     assert_eq!(session.try_closed(), Some(Ok(own)));
     assert!(session.try_accept_uni().is_none() && session.try_recv_datagram().is_none());
     assert!(play.fixture.snapshot().nothing_of_web_transport());
-    // The connection stays until the close has had time to arrive, and no longer.
-    assert_eq!(play.fixture.state(), SessionState::Connected);
-    let due = play.fixture.session().deadline().unwrap();
-    let wait = due - play.fixture.now();
-    play.fixture.network.advance(wait);
-    play.fixture.drive(Driver::Timer);
-    assert_eq!(play.fixture.state(), SessionState::Closing);
+}
+
+#[test]
+fn the_connection_stays_until_a_close_has_had_time_to_arrive_and_no_longer() {
+    for (trip, expected) in [(0, 75), (20, 195), (600, 3_675), (10_000, 5_000)] {
+        let (mut play, session) = Play::open(WebTransportUse::Dedicated(1));
+        play.fixture.script.round_trip(Duration::from_millis(trip));
+        session.close(0, "");
+        play.drive();
+        assert_eq!(play.fixture.state(), SessionState::Connected);
+        let due = play.fixture.session().deadline().unwrap();
+        let wait = due - play.fixture.now();
+        assert_eq!(wait, Duration::from_millis(expected), "with round trips of {trip} ms");
+        play.fixture.network.advance(wait);
+        play.fixture.drive(Driver::Timer);
+        assert_eq!(play.fixture.state(), SessionState::Closing);
+    }
 }
 
 #[test]
