@@ -245,6 +245,21 @@ fn w2_w3_a_close_by_the_application_is_told_and_nothing_comes_after_it() {
 }
 
 #[test]
+fn the_client_s_side_of_a_session_ends_as_the_server_s_did() {
+    let ends = [
+        (Ok(done()), Call::CloseSend(FIRST)),
+        (Err(ErrorCode::REQUEST_CANCELLED), Call::ResetStream(FIRST, ErrorCode::SESSION_GONE)),
+    ];
+    for (end, expected) in ends {
+        let (mut play, session) = Play::open(WebTransportUse::Pooled);
+        play.play([closed(FIRST, end)]);
+        let calls = play.calls();
+        assert!(calls.contains(&expected), "{calls:?}");
+        assert!(session.try_closed().is_some());
+    }
+}
+
+#[test]
 fn the_connection_stays_until_a_close_has_had_time_to_arrive_and_no_longer() {
     for (trip, expected) in [(0, 75), (20, 195), (600, 3_675), (10_000, 5_000)] {
         let (mut play, session) = Play::open(WebTransportUse::Dedicated(1));
