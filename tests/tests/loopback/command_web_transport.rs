@@ -5,7 +5,8 @@ use std::io::Write as _;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use tests::loopback::{
-    DEADLINE, DeadPort, NeckoCommand, QuinnServer, TestCa, WtransportServer, pattern, within,
+    AioquicServer, DEADLINE, DeadPort, NeckoCommand, QuinnServer, TestCa, WtransportServer,
+    pattern, within,
 };
 
 fn command(ca: &TestCa, url: &str) -> NeckoCommand {
@@ -127,6 +128,26 @@ fn a_close_by_the_server_is_told() {
         writeln!(stdin, "now").expect("it reads");
         running.finish().expect_failure(95, &["0x7"]);
         drop(stdin);
+    });
+}
+
+#[test]
+fn a_close_over_the_session_is_judged_by_its_code() {
+    within(2 * DEADLINE, || {
+        let ca = TestCa::new();
+        let Some(server) = AioquicServer::start(&ca) else { return };
+        for (path, code, words) in
+            [("/close/0/done", 0, &[][..]), ("/close/7/enough", 56, &["7", "enough"])]
+        {
+            let (running, mut stdin) =
+                command(&ca, &server.url(path)).arg("--datagrams").start_feeding();
+            // Its standard input stays open.
+            writeln!(stdin, "now").expect("it reads");
+            let finished = running.finish();
+            assert_eq!(finished.code, Some(code), "{path}: {}", finished.stderr);
+            assert!(words.iter().all(|word| finished.stderr.contains(word)), "{}", finished.stderr);
+            assert_eq!(finished.stderr.is_empty(), code == 0, "{}", finished.stderr);
+        }
     });
 }
 
