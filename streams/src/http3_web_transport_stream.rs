@@ -1,6 +1,7 @@
 //! One stream of a WebTransport session. Necko's class is `Http3WebTransportStream`.
 //!
-//! Two machines, one for each direction; a unidirectional stream has one of them. Neither ends the other.
+//! Two machines, one for each direction; a unidirectional stream has one of them. Neither ends the other. One
+//! that the application gives up before it was opened is not opened.
 //!
 //! ```text
 //! sending    WaitingToActivate ──► Sending ──► Done
@@ -149,6 +150,11 @@ impl Http3WebTransportStream {
     }
 
     fn activate(&mut self, io: &mut impl WebTransportIo) -> Result<Option<Sent>, NetError> {
+        if self.half.is_unwanted() {
+            // The server need not hear of it.
+            (self.send, self.receive) = (SendState::Done, ReceiveState::Done);
+            return Ok(Some(Sent::All));
+        }
         match io.create_stream(self.session, self.kind) {
             Ok(id) => {
                 self.id = Some(id);

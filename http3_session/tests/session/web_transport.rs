@@ -260,6 +260,29 @@ fn the_client_s_side_of_a_session_ends_as_the_server_s_did() {
 }
 
 #[test]
+fn a_task_that_gives_up_waiting_leaves_nothing_in_the_session() {
+    struct Task;
+    impl Wake for Task {
+        fn wake(self: Arc<Self>) {}
+    }
+    fn poll_and_drop(task: &Arc<Task>, future: impl Future) {
+        let waker = Waker::from(Arc::clone(task));
+        let mut future = std::pin::pin!(future);
+        assert!(future.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        assert!(future.poll(&mut Context::from_waker(&waker)).is_pending());
+        assert_eq!(Arc::strong_count(task), 3, "this test, its waker, and the session's");
+    }
+    let (_play, session) = Play::open(WebTransportUse::Pooled);
+    let task = Arc::new(Task);
+    poll_and_drop(&task, session.accept_bi());
+    poll_and_drop(&task, session.accept_uni());
+    poll_and_drop(&task, session.recv_datagram());
+    poll_and_drop(&task, session.draining());
+    poll_and_drop(&task, session.closed());
+    assert_eq!(Arc::strong_count(&task), 1);
+}
+
+#[test]
 fn the_connection_stays_until_a_close_has_had_time_to_arrive_and_no_longer() {
     for (trip, expected) in [(0, 75), (20, 195), (600, 3_675), (10_000, 5_000)] {
         let (mut play, session) = Play::open(WebTransportUse::Dedicated(1));
@@ -330,6 +353,27 @@ fn w4_whoever_asks_for_a_stream_is_answered_once_whatever_happens() {
     play.play([closed(FIRST, Ok(done()))]);
     assert_eq!(now(&mut opening[2]).unwrap().unwrap_err(), done().into_error());
     assert_eq!(now(&mut one_way[2]).unwrap().unwrap_err(), done().into_error());
+    assert!(play.fixture.snapshot().nothing_of_web_transport());
+}
+
+#[test]
+fn a_stream_that_is_given_up_before_it_was_opened_is_not_opened() {
+    let (mut play, session) = Play::open(WebTransportUse::Pooled);
+    play.fixture.script.allow_unidirectional(0);
+    let given_up = session.open_uni().unwrap();
+    let mut kept = session.open_uni().unwrap();
+    play.drive();
+    drop(given_up);
+    play.fixture.script.allow_unidirectional(9);
+    for _ in 0..3 {
+        play.fixture.drive(Driver::RecvData);
+        play.drive();
+    }
+    let stream = now(&mut kept).expect("an answer").expect("a stream");
+    let opened = |call: &Call| matches!(call, Call::CreateStream { .. });
+    assert_eq!(play.calls().iter().filter(|call| opened(call)).count(), 1);
+    drop((stream, session));
+    play.drive();
     assert!(play.fixture.snapshot().nothing_of_web_transport());
 }
 

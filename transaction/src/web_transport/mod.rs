@@ -27,6 +27,7 @@ mod session_exchange;
 mod stream;
 mod stream_half;
 mod stream_stats;
+mod waiters;
 
 pub use code::{from_http3, to_http3};
 pub use datagrams::{DatagramOutcome, PendingOutcome};

@@ -117,6 +117,11 @@ impl Answer {
         self.0.state.lock().pair = pair;
     }
 
+    /// Whether nobody waits for it any more.
+    pub(super) fn is_unwanted(&self) -> bool {
+        Arc::strong_count(&self.0) == 1
+    }
+
     pub(super) fn give(self, result: Result<(), NetError>) {
         let (waiting, unused) = {
             let mut state = self.0.state.lock();

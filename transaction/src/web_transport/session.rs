@@ -1,7 +1,7 @@
 //! The application's handle of a session.
 
 use std::{
-    future::{Future, poll_fn},
+    future::Future,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -126,7 +126,7 @@ impl WebTransportSession {
     }
 
     async fn accept(&self, kind: StreamKind) -> Result<StreamPair, NetError> {
-        poll_fn(|cx| self.exchange().poll(cx.waker(), |state| state.accept(kind))).await
+        self.exchange().until(|state| state.accept(kind)).await
     }
 
     /// The next stream of the server's that goes both ways.
@@ -192,7 +192,7 @@ impl WebTransportSession {
         outcome.ok_or(NetError::Internal("a datagram that is tracked has an outcome"))
     }
 
-    /// How long a datagram may be at present, in bytes. It changes with what is known of the way.
+    /// How long a datagram may be, in bytes, as of the last one that left: it changes with what is known of the way.
     pub fn max_datagram_size(&self) -> usize {
         self.exchange().max_datagram_size()
     }
@@ -202,7 +202,7 @@ impl WebTransportSession {
     /// # Errors
     /// The session is closed.
     pub async fn recv_datagram(&self) -> Result<Bytes, NetError> {
-        poll_fn(|cx| self.exchange().poll(cx.waker(), State::datagram)).await
+        self.exchange().until(State::datagram).await
     }
 
     /// As [`recv_datagram`](Self::recv_datagram), blocking.
@@ -232,7 +232,7 @@ impl WebTransportSession {
     /// # Errors
     /// How it broke off.
     pub async fn closed(&self) -> Result<CloseInfo, NetError> {
-        poll_fn(|cx| self.exchange().poll(cx.waker(), State::closed)).await?
+        self.exchange().until(State::closed).await?
     }
 
     /// As [`closed`](Self::closed), blocking.
@@ -253,7 +253,7 @@ impl WebTransportSession {
     /// # Errors
     /// The session is closed.
     pub async fn draining(&self) -> Result<(), NetError> {
-        poll_fn(|cx| self.exchange().poll(cx.waker(), State::draining)).await
+        self.exchange().until(State::draining).await
     }
 
     /// Whether the server wants to see it end.

@@ -4,8 +4,9 @@
 
 use std::{
     collections::VecDeque,
+    future::poll_fn,
     sync::Arc,
-    task::{Poll, Waker},
+    task::{Context, Poll, Waker},
 };
 
 use bytes::Bytes;
@@ -15,6 +16,7 @@ use super::{
     datagrams::{DatagramOutcome, Leaving, PendingOutcome, Queue, Report},
     opening::{StreamPair, StreamRequest},
     stream_half::StreamKind,
+    waiters::{Place, Waiters},
 };
 use crate::{NetError, wishing::Wishing};
 
@@ -96,7 +98,7 @@ pub(super) struct State {
     max_datagram_size: usize,
     stats: SessionStats,
     /// Tasks that wait for any of it; blocked threads wait on the condition variable.
-    waiting: Vec<Waker>,
+    waiting: Waiters,
 }
 
 /// The shared part of a session. Any thread.
@@ -120,7 +122,7 @@ impl SessionExchange {
                 arrived: Queue::default(),
                 max_datagram_size: 0,
                 stats: SessionStats::default(),
-                waiting: Vec::new(),
+                waiting: Waiters::default(),
             }),
             changed: Condvar::new(),
             wishing: Wishing::default(),
@@ -255,10 +257,10 @@ impl SessionExchange {
         let waiting = {
             let mut state = self.state.lock();
             change(&mut state);
-            std::mem::take(&mut state.waiting)
+            state.waiting.take()
         };
         self.changed.notify_all();
-        waiting.into_iter().for_each(Waker::wake);
+        waiting.for_each(Waker::wake);
     }
 
     // The application's side.
@@ -345,26 +347,16 @@ impl SessionExchange {
         self.state.lock().stats
     }
 
-    /// What `look` finds, or the session's end where that gives none; registers `waker` if there is neither.
-    pub(super) fn poll<T>(
+    /// Waits for what `look` finds, or for the session's end where that gives none.
+    pub(super) async fn until<T>(
         &self,
-        waker: &Waker,
-        look: impl FnOnce(&mut State) -> Option<T>,
-    ) -> Poll<Result<T, NetError>> {
-        let mut state = self.state.lock();
-        if let Some(found) = look(&mut state) {
-            return Poll::Ready(Ok(found));
-        }
-        if let Some(error) = state.error() {
-            return Poll::Ready(Err(error));
-        }
-        if !state.waiting.iter().any(|waiting| waiting.will_wake(waker)) {
-            state.waiting.push(waker.clone());
-        }
-        Poll::Pending
+        look: impl Fn(&mut State) -> Option<T>,
+    ) -> Result<T, NetError> {
+        let mut waits = Waits { exchange: self, place: None };
+        poll_fn(|cx| waits.poll(cx, &look)).await
     }
 
-    /// As [`poll`](Self::poll), blocking.
+    /// As [`until`](Self::until), blocking.
     pub(super) fn wait<T>(
         &self,
         mut look: impl FnMut(&mut State) -> Option<T>,
@@ -384,6 +376,38 @@ impl SessionExchange {
     /// What is there now.
     pub(super) fn look<T>(&self, look: impl FnOnce(&mut State) -> Option<T>) -> Option<T> {
         look(&mut self.state.lock())
+    }
+}
+
+/// A task that waits, until it is dropped.
+struct Waits<'a> {
+    exchange: &'a SessionExchange,
+    place: Place,
+}
+
+impl Waits<'_> {
+    fn poll<T>(
+        &mut self,
+        cx: &Context<'_>,
+        look: impl FnOnce(&mut State) -> Option<T>,
+    ) -> Poll<Result<T, NetError>> {
+        let mut state = self.exchange.state.lock();
+        if let Some(found) = look(&mut state) {
+            return Poll::Ready(Ok(found));
+        }
+        if let Some(error) = state.error() {
+            return Poll::Ready(Err(error));
+        }
+        state.waiting.register(&mut self.place, cx.waker());
+        Poll::Pending
+    }
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        if self.place.is_some() {
+            self.exchange.state.lock().waiting.leave(self.place);
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use parking_lot::{Condvar, Mutex};
 
-use super::stream_stats::StreamStats;
+use super::{stream_stats::StreamStats, waiters::Waiters};
 use crate::{BodyWriter, NetError, ResponseBody, exchange::Exchange, witness::Witness};
 
 /// What both ends and the socket thread share beside pipe and wishes.
@@ -31,7 +31,7 @@ struct Service {
     asked: u64,
     answered: u64,
     stats: StreamStats,
-    waiting: Vec<Waker>,
+    waiting: Waiters,
 }
 
 impl StreamShared {
@@ -52,10 +52,10 @@ impl StreamShared {
                 service.stats = stats;
             }
             service.answered = service.asked;
-            std::mem::take(&mut service.waiting)
+            service.waiting.take()
         };
         self.changed.notify_all();
-        waiting.into_iter().for_each(Waker::wake);
+        waiting.for_each(Waker::wake);
     }
 
     fn ask(&self, exchange: &Exchange) -> u64 {
@@ -79,12 +79,14 @@ impl StreamShared {
 
     async fn stats(&self, exchange: &Exchange) -> StreamStats {
         let asked = self.ask(exchange);
+        // Nobody leaves it early: the answer comes with the socket thread's next turn.
+        let mut place = None;
         poll_fn(|cx| {
             let mut service = self.service.lock();
             if service.answered >= asked || exchange.has_no_owner() {
                 return Poll::Ready(service.stats);
             }
-            service.waiting.push(cx.waker().clone());
+            service.waiting.register(&mut place, cx.waker());
             Poll::Pending
         })
         .await

@@ -76,6 +76,11 @@ impl StreamHalf {
         self.exchange.take_wishes()
     }
 
+    /// Whether who waited for the stream to be opened has given it up.
+    pub fn is_unwanted(&self) -> bool {
+        self.answer.as_ref().is_some_and(Answer::is_unwanted)
+    }
+
     /// The stream is there: who waits for it gets it.
     pub fn opened(&mut self) {
         if let Some(answer) = self.answer.take() {
