@@ -22,8 +22,8 @@ use transaction::{
 
 use crate::{ActivateError, DatagramRefused, Sent, StreamId, WebTransportIo};
 
-/// How many streams and datagrams of a session that the server has not accepted yet are kept: they may overtake
-/// the response. More are refused.
+/// How many streams of a session that the server has not accepted yet are kept: they may overtake the response.
+/// More are refused.
 const MAX_EARLY_STREAMS: usize = 16;
 
 /// A session on its way through one HTTP/3 session.
