@@ -50,11 +50,13 @@ mend_engine() {
 # cargo takes a crate that it has built for what it was then, whatever was
 # mended since: what this copy has built of neqo before is built again.
 forget_unmended() {
-    local mends=$ROOT/scripts/lib/mend_neqo.py built=$ROOT/target/neqo-mends crates=()
+    local mends=$ROOT/scripts/lib/mend_neqo.py built=$ROOT/target/neqo-mends crates=() profile
     cmp -s "$mends" "$built" && return
     if [ -d "$ROOT/target/debug" ] || [ -d "$ROOT/target/release" ]; then
         mapfile -t crates < <(sed -n 's/^ *"\(neqo-[a-z0-9]*\)",$/-p\n\1/p' "$mends" | sort -u | grep neqo | sed 's/^/-p\n/')
-        (cd "$ROOT" && cargo clean --quiet --offline "${crates[@]}" 2>/dev/null) || true
+        for profile in dev release; do
+            (cd "$ROOT" && cargo clean --quiet --offline --profile "$profile" "${crates[@]}" 2>/dev/null) || true
+        done
     fi
     mkdir -p "$ROOT/target" && cp "$mends" "$built"
 }

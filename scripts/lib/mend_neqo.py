@@ -1,5 +1,5 @@
 """Mends neqo where nothing outside of neqo could: a server could end the whole process, every connection left
-something behind, and streams that came early or had nothing on them were lost or ended the connection.
+something behind, streams and tokens that came early were lost, and streams with nothing on them ended the connection.
 
   python3 mend_neqo.py FOLDER     the folder with neqo's crates
 
@@ -222,6 +222,66 @@ MENDS = [
         """                self.base_handler.webtransport_create_stream_remote(
                     conn,
                     StreamId""",
+    ),
+    # What a later connection can begin with is told together with the server's SETTINGS. When it came before them, as
+    # it may, nobody was told, neither then nor later: it was lost, and so was the proof of address with it.
+    (
+        "neqo-http3",
+        "src/connection_client.rs",
+        """    push_handler: Rc<RefCell<PushController>>,
+}
+""",
+        """    push_handler: Rc<RefCell<PushController>>,
+    early_token: Option<ResumptionToken>,
+}
+""",
+    ),
+    (
+        "neqo-http3",
+        "src/connection_client.rs",
+        """            base_handler,
+        }
+    }
+""",
+        """            base_handler,
+            early_token: None,
+        }
+    }
+""",
+    ),
+    (
+        "neqo-http3",
+        "src/connection_client.rs",
+        """                    if let Some(t) = self.encode_resumption_token(&token) {
+                        self.events.resumption_token(t);
+                    }
+                }
+                ConnectionEvent::Datagram(dgram) => {
+                    self.base_handler.handle_datagram(&dgram);
+                }
+                ConnectionEvent::SendStreamComplete { .. }
+                | ConnectionEvent::OutgoingDatagramOutcome { .. }
+                | ConnectionEvent::IncomingDatagramDropped => {}
+            }
+        }
+""",
+        """                    self.early_token = Some(token);
+                }
+                ConnectionEvent::Datagram(dgram) => {
+                    self.base_handler.handle_datagram(&dgram);
+                }
+                ConnectionEvent::SendStreamComplete { .. }
+                | ConnectionEvent::OutgoingDatagramOutcome { .. }
+                | ConnectionEvent::IncomingDatagramDropped => {}
+            }
+            if let Some(token) = &self.early_token {
+                if let Some(t) = self.encode_resumption_token(token) {
+                    self.early_token = None;
+                    self.events.resumption_token(t);
+                }
+            }
+        }
+""",
     ),
 ]
 

@@ -6,7 +6,7 @@ use http3_session::{
     CloseReason, FetchError, Http3Conn as _, Http3ConnFactory as _, Http3Event, Http3Settings,
 };
 use neqo_http3::{Http3Server, Http3ServerEvent, Http3State};
-use neqo_transport::{CloseReason as NeqoReason, ConnectionParameters, Error};
+use neqo_transport::{CloseReason as NeqoReason, ConnectionParameters, Error, StreamType};
 use transaction::{CertificateProblem, ErrorCode, NetError};
 
 use crate::{
@@ -88,6 +88,24 @@ fn a_verdict_after_the_peers_close_changes_nothing_even_before_the_event_is_take
     pair.run(5 * SECOND);
     let last = pair.events.pop();
     assert!(matches!(last, Some(Http3Event::Closed(_))), "{:?}, {last:?}", pair.events);
+}
+
+/// Neqo forgot such a token; set-up mends it.
+#[test]
+fn a_token_that_comes_before_the_settings_is_told_after_them() {
+    let is_token = |event: &Http3Event| matches!(event, Http3Event::ResumptionToken(_));
+    let mut pair = Pair::connected(Http3Settings::default(), raw_peer("h3"));
+    pair.peer.connection.send_ticket(pair.now, &[]).unwrap();
+    pair.run(SECOND);
+    // Without a proof of address neqo keeps the ticket for a while, until something comes: a stream of no known type.
+    let stream = pair.peer.connection.stream_create(StreamType::UniDi).unwrap();
+    pair.peer.connection.stream_send(stream, &[0x21, 0x00]).unwrap();
+    pair.run(SECOND);
+    assert!(!pair.take(is_token), "it is told with the settings");
+    pair.peer.send_control(&[]);
+    pair.run(SECOND);
+    assert!(pair.take(is_token), "{:?}", pair.events);
+    assert!(!pair.take(is_token), "once");
 }
 
 /// The alert that each problem sends, as both sides see it.
