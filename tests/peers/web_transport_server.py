@@ -6,7 +6,7 @@ Listens on 127.0.0.1 at any free port, and says which in its first line on stand
 there as well, a line each.
 
   /echo               bidirectional streams come back; a unidirectional one is answered by another with the same
-                      bytes; datagrams come back
+                      bytes; datagrams of up to 1,000 bytes come back
   /hello              opens a unidirectional stream with `qwerty` and a bidirectional one with `asdfg`, after the
                       client's first datagram (what leaves with the answer may be taken for early)
   /reset/CODE         gives up its direction of the client's first stream after the first byte, with this code
@@ -77,6 +77,8 @@ class Session:
             self.hello()
         elif len(data) <= 1000:
             self.protocol.http.send_datagram(self.stream, data)
+        else:
+            tell(f"datagram of {len(data)}")
 
     def hello(self):
         if self.greeted:

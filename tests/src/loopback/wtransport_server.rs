@@ -2,7 +2,7 @@
 //!
 //! | path | |
 //! |---|---|
-//! | `/echo` | bidirectional streams come back; a unidirectional one is answered by another with the same bytes; datagrams come back |
+//! | `/echo` | bidirectional streams come back; a unidirectional one is answered by another with the same bytes; datagrams of up to 1,000 bytes come back |
 //! | `/hello` | opens a unidirectional stream with `qwerty` and a bidirectional one with `asdfg` |
 //! | `/reset/CODE`, `/stop/CODE` | gives up its direction of the client's first stream, or the client's, after the first byte, with this code on the wire |
 //! | `/close/CODE/WORDS` | closes after the first datagram |
@@ -211,8 +211,10 @@ impl Session {
             let (code, words) = end.split_once('/').expect("a code and words");
             let code = VarInt::from_u32(code.parse().expect("a code"));
             self.connection.close(code, words.as_bytes());
-        } else {
+        } else if content.len() <= 1000 {
             let _ = self.connection.send_datagram(content);
+        } else {
+            let _ = self.tell.send(format!("datagram of {}", content.len()));
         }
     }
 
