@@ -3,7 +3,7 @@
 use std::{
     cell::RefCell,
     io,
-    net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
 };
 
 use socket_transport::{Ecn, Route, SendOutcome, SocketKey, Traffic, Turn, UdpOptions, Written};
@@ -20,6 +20,15 @@ fn dead_port() -> SocketAddr {
 
 fn traffic(service: &Service) -> Traffic {
     service.snapshot().traffic
+}
+
+/// Opens a socket of IPv6 loopback. A machine without IPv6 has nothing to test.
+fn open_ipv6(service: &mut Service, target: u32) -> Option<(SocketKey, SocketAddr)> {
+    service.with_context(|ctx| {
+        let local = SocketAddr::from((Ipv6Addr::LOCALHOST, 0));
+        let key = ctx.open_udp(target, local, UdpOptions::default()).ok()?;
+        Some((key, ctx.local_addr(key)?))
+    })
 }
 
 /// Sends datagrams in as few batches as they fit in; returns how many one batch takes.
@@ -177,23 +186,30 @@ fn d2_48_an_unreachable_peer_does_not_disturb_a_servers_socket() {
     assert_eq!(read, [b"still serving?"]);
 }
 
+/// IPv4 refuses it before the path is known; IPv6 also keeps a word about it in its error queue.
 #[test]
 fn a_datagram_that_is_too_large_for_the_path_is_lost_and_no_error() {
-    let (mut service, outside) = (service(), Outside::new());
-    let (key, _) = open(&mut service, 7);
-    service.with_context(|ctx| {
-        send(ctx, key, outside.addr(), &vec![0; 65_508]);
-        send(ctx, key, outside.addr(), b"the next one");
-    });
-    assert_eq!(outside.recv(), b"the next one");
-    let Traffic { dropped_sends, datagrams_sent, .. } = traffic(&service);
-    assert_eq!((dropped_sends, datagrams_sent), (1, 1));
+    for ipv6 in [false, true] {
+        let mut service = service();
+        let opened = if ipv6 { open_ipv6(&mut service, 7) } else { Some(open(&mut service, 7)) };
+        let Some((key, addr)) = opened else { continue };
+        service.with_context(|ctx| {
+            // No kernel takes more than UDP's length can say. (65,508 bytes, one too many for IPv4,
+            // some do.)
+            send(ctx, key, addr, &vec![0; 70_000]);
+            send(ctx, key, addr, b"the next one");
+        });
+        let Traffic { dropped_sends, datagrams_sent, .. } = traffic(&service);
+        assert_eq!((dropped_sends, datagrams_sent), (1, 1));
 
-    // Nor is what the system keeps about it in its error queue.
-    let mut app = App::new(|ctx, _| drop(read_all(&mut ctx.socket_io(key).unwrap())));
-    let _ = turn(&mut service, &mut app);
-    let _ = turn(&mut service, &mut app);
-    assert_eq!(traffic(&service).network_errors, 0);
+        let mut read = Vec::new();
+        let mut app = App::new(|ctx, _| read.extend(read_all(&mut ctx.socket_io(key).unwrap())));
+        turn_until(&mut service, &mut app, |app| app.calls == [Call::Ready(7)]);
+        let _ = turn(&mut service, &mut app);
+        drop(app);
+        assert_eq!(read, [b"the next one"]);
+        assert_eq!(traffic(&service).network_errors, 0);
+    }
 }
 
 #[test]
@@ -279,13 +295,7 @@ fn a_batch_that_was_not_sent_does_not_go_out_on_another_socket() {
 #[test]
 fn ipv6_loopback_works_alike() {
     let mut service = service();
-    let local = "[::1]:0".parse().unwrap();
-    let opened = service.with_context(|ctx| {
-        let key = ctx.open_udp(1, local, UdpOptions::default())?;
-        io::Result::Ok((key, ctx.local_addr(key).unwrap()))
-    });
-    // A machine without IPv6 has nothing to test.
-    let Ok((key, addr)) = opened else { return };
+    let Some((key, addr)) = open_ipv6(&mut service, 1) else { return };
     let mut read = Vec::new();
     let mut app = App::new(|ctx, call| {
         if *call == Call::Ready(1) {
