@@ -146,10 +146,11 @@ impl RawPeer {
     }
 }
 
-/// The first packet of a datagram, if it is an Initial one (RFC 9000 §17.2.2).
+/// The first packet of a datagram, if it is an Initial one (RFC 9000 §17.2.2). Its fixed bit may have any value
+/// (RFC 9287).
 fn first_initial(datagram: &[u8]) -> Option<&[u8]> {
     let mut decoder = Decoder::new(datagram);
-    let is_initial = decoder.decode_uint::<u8>()? & 0xf0 == 0xc0;
+    let is_initial = decoder.decode_uint::<u8>()? & 0xb0 == 0x80;
     decoder.skip(4);
     decoder.decode_vec(1)?;
     decoder.decode_vec(1)?;
