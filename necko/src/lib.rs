@@ -17,6 +17,24 @@
 //!  HttpHandler ──submit──► socket thread: SocketTransportService ► ConnectionMgr ► HttpConnectionUdp
 //!  Response ◄──head, pipe──────────────── HttpTransaction ◄ Http3Stream ◄ Http3Session ◄─┘
 //! ```
+//!
+//! A [`WebTransportSession`] goes the same way. All of its calls exist as futures and blocking:
+//!
+//! ```no_run
+//! # use necko::{HttpHandler, Settings};
+//! # let handler = HttpHandler::new(Settings::default())?;
+//! let (session, _head) = handler.web_transport("https://example.org/chat")?.wait()?;
+//!
+//! let (mut send, mut receive) = session.open_bi()?.wait()?;
+//! send.wait_send("hello")?;
+//! send.finish();   // dropping it would reset the stream
+//! std::io::copy(&mut receive, &mut std::io::stdout())?;
+//!
+//! session.send_datagram("now or never")?;
+//! println!("{:?}", session.wait_recv_datagram()?);
+//! session.close(0, "done");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 #[cfg(any(feature = "futures-io", feature = "http-body"))]
 mod adapters;
