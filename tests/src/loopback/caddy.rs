@@ -2,14 +2,14 @@
 
 use std::{
     fs,
-    net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket},
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::Command,
 };
 
 use tempfile::TempDir;
 
-use super::{certificates::TestCa, peers, process::Process};
+use super::{certificates::TestCa, lasting_port::lasting_address, peers, process::Process};
 
 /// A running Caddy that serves the files of a folder.
 #[derive(Debug)]
@@ -31,9 +31,9 @@ impl Caddy {
         fs::create_dir(dir.path().join("root")).expect("a folder in a new one");
         fs::write(dir.path().join("cert.pem"), &identity.chain_pem).expect("a file");
         fs::write(dir.path().join("key.pem"), &identity.key_pem).expect("a file");
-        // Caddy can't be asked for any free port, so another program may take the port in between.
+        // Another program may take the port in between.
         for _ in 0..5 {
-            let address = free_address();
+            let address = lasting_address();
             let mut process = run(&program, dir.path(), address.port());
             if process.find_stderr("serving initial configuration").is_some() {
                 return Some(Self { process, program, dir, ca, address });
@@ -70,17 +70,6 @@ impl Caddy {
     /// Puts a file into the folder that it serves.
     pub fn put(&self, name: &str, content: &[u8]) {
         fs::write(self.dir.path().join("root").join(name), content).expect("a file");
-    }
-}
-
-/// A port that is free for UDP and TCP.
-fn free_address() -> SocketAddr {
-    loop {
-        let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-        let address = tcp.local_addr().expect("it is bound");
-        if UdpSocket::bind(address).is_ok() {
-            return address;
-        }
     }
 }
 

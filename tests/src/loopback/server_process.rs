@@ -15,6 +15,7 @@ use tempfile::TempDir;
 
 use super::{
     certificates::{Identity, TestCa},
+    lasting_port::lasting_address,
     process::Process,
     programs,
     time::{DEADLINE, wait_until},
@@ -37,13 +38,24 @@ impl ServerProcess {
         Self::start_with(Ipv4Addr::LOCALHOST.into(), |_| ())
     }
 
+    /// Starts one that can be [started again](Self::kill_and_restart).
+    #[track_caller]
+    pub fn start_lasting() -> Self {
+        Self::start_at(lasting_address(), |_| ())
+    }
+
     /// Starts one on `ip`, with what `more` adds to its command line.
     #[track_caller]
     pub fn start_with(ip: IpAddr, more: impl FnOnce(&mut Command)) -> Self {
+        Self::start_at(SocketAddr::new(ip, 0), more)
+    }
+
+    #[track_caller]
+    fn start_at(address: SocketAddr, more: impl FnOnce(&mut Command)) -> Self {
         let dir = new_dir();
-        let mut command = command(dir.path(), SocketAddr::new(ip, 0));
+        let mut command = command(dir.path(), address);
         command.arg("--demo-cert").arg(dir.path().join("demo"));
-        Self::launch(dir, ip, command, more)
+        Self::launch(dir, address.ip(), command, more)
     }
 
     /// Starts one on `ip` that says it is `identity`, whom `ca` made.

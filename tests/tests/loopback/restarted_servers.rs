@@ -7,7 +7,7 @@ use necko::{HttpHandler, NetError, Response, TimeoutPhase};
 use socket_transport::Clock;
 use tests::loopback::{
     Caddy, Client, DEADLINE, QuinnOptions, QuinnServer, ServerProcess, TestCa, block_on, fetch,
-    pattern, read_to_end, wait_until_empty,
+    lasting_address, pattern, read_to_end, wait_until_empty,
 };
 
 /// The idle timeout of these connections. Silence while something is awaited is broken by PINGs, of which
@@ -69,8 +69,10 @@ fn breaks_off(response: Response) {
 #[test]
 fn quinn_is_killed_and_started_again() {
     let ca = TestCa::new();
-    let mut server = QuinnServer::start(&ca);
-    let (address, url) = (server.address(), server.url(&format!("/{LENGTH}")));
+    let address = lasting_address();
+    let options = QuinnOptions { address, ..QuinnOptions::new(ca.localhost()) };
+    let mut server = QuinnServer::start_with(options);
+    let url = server.url(&format!("/{LENGTH}"));
     let handler = Client::trusting(&ca.file()).to(address).idle_timeout(IDLE).start();
     survives(&handler, &url, || {
         server.die();
@@ -82,7 +84,7 @@ fn quinn_is_killed_and_started_again() {
 
 #[test]
 fn necko_server_is_killed_and_started_again() {
-    let mut server = ServerProcess::start();
+    let mut server = ServerProcess::start_lasting();
     let client = Client::trusting(&server.ca()).to(server.address()).idle_timeout(IDLE);
     let handler = client.start();
     let url = server.url(&format!("/bytes/{LENGTH}"));

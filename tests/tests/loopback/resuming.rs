@@ -1,16 +1,21 @@
 //! Connections that go on from earlier ones, with servers of other making: h3 on quinn, and Caddy.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
+use std::{fs, net::SocketAddr, os::unix::fs::PermissionsExt as _, path::Path};
 
 use http::{Method, StatusCode};
 use necko::{EarlyData, HttpHandler, NetError, Request, Response};
 use tests::loopback::{
     Caddy, Client, DEADLINE, Finished, NeckoCommand, QuinnOptions, QuinnServer, ServerEvent,
-    TestCa, fetch, read_to_end, wait_until, wait_until_empty,
+    TestCa, fetch, lasting_address, read_to_end, wait_until, wait_until_empty,
 };
 
 fn server(ca: &TestCa) -> QuinnServer {
-    QuinnServer::start_with(QuinnOptions { early_data: true, ..QuinnOptions::new(ca.localhost()) })
+    start_at(lasting_address(), ca)
+}
+
+fn start_at(address: SocketAddr, ca: &TestCa) -> QuinnServer {
+    let options = QuinnOptions::new(ca.localhost());
+    QuinnServer::start_with(QuinnOptions { address, early_data: true, ..options })
 }
 
 fn get(handler: &HttpHandler, url: &str) -> Response {
@@ -51,9 +56,7 @@ fn h10_quinn_takes_early_data_of_whom_it_knows_and_refuses_it_when_it_started_an
         close(&handler);
     }
     server.die();
-    let (address, identity) = (server.address(), ca.localhost());
-    let options = QuinnOptions { address, early_data: true, ..QuinnOptions::new(identity) };
-    let server = QuinnServer::start_with(options);
+    let server = start_at(server.address(), &ca);
     assert_eq!(a_kilobyte(&handler, &server), (EarlyData::Rejected, false));
     let request = |event: &ServerEvent| matches!(event, ServerEvent::Request(_));
     assert_eq!(server.count(request), 2);
