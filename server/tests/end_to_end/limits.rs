@@ -33,7 +33,8 @@ fn a_rapid_reset_ends_the_connection() {
     sibling.fetch("/bytes/1").assert_pattern(1);
     let mut client = server.client();
     let mut cancelled = 0;
-    while !client.quic.is_draining() && cancelled < 5000 {
+    // The server sees nothing of a request that is taken back before it has looked: on a busy machine most.
+    while !client.quic.is_draining() && cancelled < 100_000 {
         if !room(&mut client) {
             break;
         }
