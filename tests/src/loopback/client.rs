@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use necko::{
     ConnectTo, ConnectionLimits, FixedAddresses, HttpHandler, NetError, PendingResponse,
-    PinnedKeys, Response, Settings, Snapshot, Verification,
+    PinnedKeys, Response, ResponseBody, Settings, Snapshot, Verification,
 };
 
 use super::{
@@ -118,6 +118,19 @@ pub fn read_to_end(response: Response) -> Result<u64, NetError> {
         check.take(&piece);
     }
     Ok(check.length())
+}
+
+/// Reads a body to its end; answers its bytes.
+///
+/// # Errors
+/// How the response broke off.
+#[track_caller]
+pub fn read_all(body: &mut ResponseBody) -> Result<Vec<u8>, NetError> {
+    let mut bytes = Vec::new();
+    while let Some(piece) = block_on(DEADLINE, body.chunk())? {
+        bytes.extend_from_slice(&piece);
+    }
+    Ok(bytes)
 }
 
 /// Waits until nothing is alive on the handler's socket thread.

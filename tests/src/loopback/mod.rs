@@ -45,7 +45,7 @@ pub use aioquic_server::AioquicServer;
 pub use caddy::Caddy;
 pub use certificates::{Identity, TestCa};
 pub use chromium::Chromium;
-pub use client::{Client, fetch, read_to_end, wait_until_empty};
+pub use client::{Client, fetch, read_all, read_to_end, wait_until_empty};
 pub use dead_port::DeadPort;
 pub use http1_server::{Http1Connection, Http1Server, ReceivedRequest, tls};
 pub use lasting_port::lasting_address;

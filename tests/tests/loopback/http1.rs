@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::Method;
 use necko::{Alpn, HttpHandler, NetError, Request, Response, Snapshot};
 use tests::loopback::{
-    Client, DEADLINE, Http1Connection, Http1Server, TestCa, block_on, fetch, wait_until,
+    Client, DEADLINE, Http1Connection, Http1Server, TestCa, block_on, fetch, read_all, wait_until,
 };
 
 fn server(
@@ -39,12 +39,7 @@ fn send(handler: &HttpHandler, request: Request) -> Result<(u16, Vec<u8>), NetEr
 
 fn whole(response: Response) -> Result<(u16, Vec<u8>), NetError> {
     let status = response.status().as_u16();
-    let mut body = response.into_body();
-    let mut bytes = Vec::new();
-    while let Some(piece) = block_on(DEADLINE, body.chunk())? {
-        bytes.extend_from_slice(&piece);
-    }
-    Ok((status, bytes))
+    Ok((status, read_all(&mut response.into_body())?))
 }
 
 fn get(handler: &HttpHandler, server: &Http1Server, path: &str) -> Result<String, NetError> {
@@ -128,11 +123,7 @@ fn chunks_trailers_and_interim_heads_come_through() {
     for _ in 0..3 {
         let response = fetch(handler.fetch(request(Method::GET, &server, "/"))).unwrap();
         let mut body = response.into_body();
-        let mut text = Vec::new();
-        while let Some(piece) = block_on(DEADLINE, body.chunk()).unwrap() {
-            text.extend_from_slice(&piece);
-        }
-        assert_eq!(text, b"hello, world");
+        assert_eq!(read_all(&mut body), Ok(b"hello, world".to_vec()));
         let trailers = body.take_trailers().expect("HTTP/1.1 delivers them");
         assert_eq!(trailers["x-sum"], "12");
     }

@@ -9,7 +9,7 @@ use http::{Method, Version};
 use necko::{HttpHandler, Request, ResponseBody};
 use tests::loopback::{
     Client, DEADLINE, QuinnOptions, QuinnServer, ServerEvent, TestCa, block_on, fetch, pattern,
-    read_to_end, wait_until_empty, within,
+    read_all, read_to_end, wait_until_empty, within,
 };
 
 fn server_and_handler() -> (QuinnServer, HttpHandler) {
@@ -20,11 +20,7 @@ fn server_and_handler() -> (QuinnServer, HttpHandler) {
 }
 
 fn text(body: &mut ResponseBody) -> String {
-    let mut text = Vec::new();
-    while let Some(piece) = block_on(DEADLINE, body.chunk()).unwrap() {
-        text.extend_from_slice(&piece);
-    }
-    String::from_utf8(text).unwrap()
+    String::from_utf8(read_all(body).unwrap()).unwrap()
 }
 
 fn post(url: &str, body: Vec<u8>) -> Request {

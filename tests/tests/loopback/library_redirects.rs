@@ -5,7 +5,7 @@ use std::{thread, time::Duration};
 use http::{Method, StatusCode};
 use necko::{HttpHandler, NetError, RedirectProblem, Request, RequestBody, Response, TimeoutPhase};
 use tests::loopback::{
-    ChosenAnswer, Client, DEADLINE, QuinnServer, ServerEvent, TestCa, block_on, fetch, within,
+    ChosenAnswer, Client, DEADLINE, QuinnServer, ServerEvent, TestCa, fetch, read_all, within,
 };
 
 struct Setup {
@@ -34,12 +34,7 @@ impl Setup {
 }
 
 fn text(response: Response) -> String {
-    let mut body = response.into_body();
-    let mut text = Vec::new();
-    while let Some(piece) = block_on(DEADLINE, body.chunk()).unwrap() {
-        text.extend_from_slice(&piece);
-    }
-    String::from_utf8(text).unwrap()
+    String::from_utf8(read_all(&mut response.into_body()).unwrap()).unwrap()
 }
 
 fn problem(result: Result<Response, NetError>) -> RedirectProblem {

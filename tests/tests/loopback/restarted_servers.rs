@@ -70,15 +70,15 @@ fn breaks_off(response: Response) {
 fn quinn_is_killed_and_started_again() {
     let ca = TestCa::new();
     let address = lasting_address();
-    let options = QuinnOptions { address, ..QuinnOptions::new(ca.localhost()) };
-    let mut server = QuinnServer::start_with(options);
+    // Each time with another key: what it knows nothing of it can't reset.
+    let start =
+        || QuinnServer::start_with(QuinnOptions { address, ..QuinnOptions::new(ca.localhost()) });
+    let mut server = start();
     let url = server.url(&format!("/{LENGTH}"));
     let handler = Client::trusting(&ca.file()).to(address).idle_timeout(IDLE).start();
     survives(&handler, &url, || {
         server.die();
-        // With another key: what it knows nothing of it can't reset.
-        let options = QuinnOptions { address, ..QuinnOptions::new(ca.localhost()) };
-        server = QuinnServer::start_with(options);
+        server = start();
     });
 }
 
